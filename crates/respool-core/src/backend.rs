@@ -1,0 +1,250 @@
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, RedisFuture, Value};
+
+use crate::{CloseReason, Pool, PoolConfig, PoolError, Status};
+
+/// The contract that a backend implements. Users never see it: they hold a [`Pool`].
+///
+/// A backend owns up to `max_size` connections to one server and lends each to one holder at a
+/// time. What follows is the whole promise; the numbers are those of `docs/contract.md`, and
+/// `respool-conformance` checks each.
+///
+/// # What every backend may assume
+///
+/// - [`Connection::condemn`] has been called on a connection that must not be lent again, before
+///   it comes back by being dropped. [`PooledConnection`](crate::PooledConnection) sees to that: it
+///   knows what commands do to their session, when a reply is overdue and when a holder gave up.
+/// - `get` is polled inside a tokio runtime. Which one, it may not assume: calls come from several
+///   runtimes, at once and one after another, and any of them may end at any time (LIFE-5).
+///
+/// # What no backend may do
+///
+/// - Lose a slot: not when a `get` is cancelled, when a holder panics, or when a runtime ends while
+///   a connection is being opened (GET-5, RET-1, LIFE-5).
+/// - Need a runtime to take a connection back: `drop` runs anywhere (RET-2).
+/// - Swap a cause for a time-out (GET-3).
+///
+/// # A wrong implementation, and the right one
+///
+/// ```text
+/// wrong:  async fn get(..) { let slot = take_slot().await; let c = connect().await?; lend(c, slot) }
+/// ```
+///
+/// Dropped at the second await, that future also drops a connection being opened: a crowd that
+/// comes and goes then opens connections forever (GET-6). Open it in a task that survives its
+/// asker, and give the result to whoever asks next: `respool_connect::Dialler` does.
+#[async_trait]
+pub trait Backend: Send + Sync + fmt::Debug + 'static {
+    /// Lends an idle connection that is fit for use, if there is one.
+    ///
+    /// Never waits, does no network round trip, and never overtakes a caller that waits in
+    /// [`get`](Backend::get) (GET-4). `None` means "not at once", and says nothing more.
+    fn try_get(&self) -> Option<Box<dyn Connection>>;
+
+    /// Lends a connection, waiting in line for a slot and opening one where needed.
+    ///
+    /// Ends by `deadline` at the latest (GET-3), with
+    ///
+    /// - [`PoolError::Timeout`] that names the wait that ran out and carries the last failure to
+    ///   connect,
+    /// - [`PoolError::Connect`] at once when trying again could not help (a refused login),
+    /// - [`PoolError::Closed`] at once when the pool is closed, now or while the caller waits,
+    /// - [`PoolError::NoRuntime`] outside a tokio runtime.
+    ///
+    /// A failure that may pass (nobody listens, client limit) is retried with back-off until the
+    /// deadline, so that callers ride out a restart of the server (LIFE-2).
+    ///
+    /// Dropping the future loses nothing: neither the slot, nor a connection that is being opened
+    /// (GET-5, GET-6).
+    async fn get(&self, deadline: Deadline) -> Result<Box<dyn Connection>, PoolError>;
+
+    /// The shared, pipelined way to the server, for backends that have one
+    /// ([`Capabilities::lanes`]). [`Client`](crate::Client) uses it for every command that may share
+    /// a connection; without it, each command takes a connection of its own.
+    fn lane(&self) -> Option<&dyn Lane> {
+        None
+    }
+
+    /// A snapshot whose figures add up (SEE-1), and which is at rest when the pool is (SEE-2).
+    fn status(&self) -> Status;
+
+    /// What this backend can do beyond the rules that are a MUST for all.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What this backend is.
+    fn info(&self) -> &BackendInfo;
+
+    /// Ends the pool (LIFE-6): callers that wait get [`PoolError::Closed`] at once, later ones too;
+    /// idle connections are closed; holders may go on for up to `grace`, then their sockets are
+    /// closed under them. When it returns, no socket and no task of the pool is left.
+    ///
+    /// Dropping the future leaves the pool closed to newcomers, and holders without a limit.
+    async fn close(&self, grace: Duration);
+
+    /// The same without grace and without waiting for the server to notice. Works outside a
+    /// runtime. Called when the last handle of the pool is dropped.
+    fn close_now(&self);
+}
+
+/// A connection that a backend lends. Dropping it gives it back, anywhere: outside a runtime, on
+/// another thread, while unwinding (RET-1, RET-2).
+///
+/// Both request methods of [`ConnectionLike`] may be dropped at any await; afterwards the
+/// connection must still give each reply to its own request (CMD-1), or refuse to work.
+/// A backend adds no time-out to a request: [`PooledConnection`](crate::PooledConnection) does.
+pub trait Connection: ConnectionLike + Send {
+    /// A request was given up after it may have been sent: its reply is still owed. The backend
+    /// discards that reply before it lends the connection again, or replaces the connection.
+    fn owe_reply(&mut self);
+
+    /// Never lend this connection again, and close its socket now, before returning: a blocking
+    /// pop that was given up takes no element afterwards only if the server sees that the
+    /// connection has ended (CMD-2). Calling it again changes nothing; the first reason counts.
+    fn condemn(&mut self, reason: CloseReason);
+
+    /// Takes the connection out of the pool for good: its slot is free at once, and it is counted
+    /// as closed for [`CloseReason::Detached`].
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Unsupported`] where [`Capabilities::detach`] is false; the slot is free then
+    /// too, and the connection closed.
+    fn detach(self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError>;
+}
+
+/// A shared, pipelined way to the server: many callers' commands on few connections.
+///
+/// The caller has made sure that the command may share a connection: it neither blocks nor changes
+/// its session. Each caller gets its own reply, whoever else gives up (CMD-1, SHR-1). Dropping a
+/// future discards its reply and holds up nobody.
+///
+/// A request ends within the time it takes to connect (at most `get_timeout`) plus
+/// `response_timeout`; when that runs out the connection is not used again (CMD-4).
+pub trait Lane: Send + Sync {
+    /// Sends one command and gives its reply.
+    fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value>;
+
+    /// Sends a pipeline in one piece and gives `count` replies, leaving out the first `offset`.
+    fn request_pipeline<'a>(
+        &'a self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>>;
+}
+
+/// When a `get` must have ended, and since when its caller waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    started: Instant,
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    /// `limit` from now; `None` waits for as long as it takes.
+    pub fn after(limit: Option<Duration>) -> Self {
+        let started = Instant::now();
+        Deadline {
+            started,
+            // A limit beyond what the clock can count is no limit.
+            at: limit.and_then(|limit| started.checked_add(limit)),
+        }
+    }
+
+    /// The moment itself, if there is one.
+    pub fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// How long the caller has waited so far.
+    pub fn waited(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Runs `future` until the deadline; `None` when that came first. Needs a tokio runtime.
+    /// Dropping it drops `future`.
+    pub async fn limit<F: Future>(&self, future: F) -> Option<F::Output> {
+        match self.at {
+            Some(at) => tokio::time::timeout_at(at.into(), future).await.ok(),
+            None => Some(future.await),
+        }
+    }
+}
+
+/// What a backend can do beyond the rules that are a MUST for all. What is not claimed is refused
+/// with [`PoolError::Unsupported`] or [`PoolError::Config`]; the kit checks both ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// `Client` shares connections: many commands travel on one socket at once.
+    pub lanes: bool,
+    /// A connection can be [detached](Connection::detach).
+    pub detach: bool,
+    /// An ordinary command that is cancelled costs no connection (LIFE-8).
+    pub keeps_connection_on_cancel: bool,
+    /// A connection that the server closed is noticed before it is handed out without a round trip.
+    pub sees_closed_sockets: bool,
+    /// Unix sockets.
+    pub unix_sockets: bool,
+    /// `min_idle` is kept up.
+    pub min_idle: bool,
+}
+
+impl Capabilities {
+    /// Each capability by name, with whether it is claimed.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        [
+            ("lanes", self.lanes),
+            ("detach", self.detach),
+            (
+                "keeps_connection_on_cancel",
+                self.keeps_connection_on_cancel,
+            ),
+            ("sees_closed_sockets", self.sees_closed_sockets),
+            ("unix_sockets", self.unix_sockets),
+            ("min_idle", self.min_idle),
+        ]
+        .into_iter()
+    }
+}
+
+/// What a backend is: its name, what it wraps, and what it is known not to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackendInfo {
+    /// The word of configuration that chooses it, such as `mobc`.
+    pub name: &'static str,
+    /// The pool that it wraps, with its version, such as `mobc 0.9.0`.
+    pub library: &'static str,
+    /// The redis crate that its connections speak through, such as `redis 1.8`.
+    pub redis_crate: &'static str,
+    /// The rules that it is known not to keep, and why. The kit expects exactly these to fail.
+    pub known_failures: &'static [KnownFailure],
+}
+
+/// A rule that a backend is known not to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownFailure {
+    /// The rule's number, such as `LIFE-1`.
+    pub rule: &'static str,
+    /// Why it can't be kept.
+    pub reason: &'static str,
+    /// Where the cause can be read about, upstream.
+    pub link: &'static str,
+}
+
+/// How a backend crate presents itself: what it is, and how a pool of it is built.
+///
+/// Each backend crate has one, `pub const BACKEND`; the facade, the command line and the kit need
+/// nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct BackendEntry {
+    /// What it is.
+    pub info: BackendInfo,
+    /// Builds a pool. Opens no connection, needs no runtime; wrong settings are refused with
+    /// [`PoolError::Config`].
+    pub build: fn(PoolConfig) -> Result<Pool, PoolError>,
+}

@@ -1,0 +1,146 @@
+use std::fmt;
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+
+use super::settings;
+use crate::PoolError;
+
+/// Where a server is, and how to log in there. Printing it shows the address, never a secret.
+#[derive(Clone)]
+pub struct Endpoint {
+    info: ConnectionInfo,
+}
+
+impl Endpoint {
+    /// An endpoint from the redis crate's own description of one.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Config`] for an address that can't be used: TLS is not built in yet, and Unix
+    /// sockets exist on Unix only.
+    pub fn new(info: impl IntoConnectionInfo) -> Result<Self, PoolError> {
+        let info = info
+            .into_connection_info()
+            .map_err(|error| PoolError::config("url", format!("{error}")))?;
+        match info.addr() {
+            ConnectionAddr::Tcp(..) => Ok(Endpoint { info }),
+            ConnectionAddr::Unix(_) if cfg!(unix) => Ok(Endpoint { info }),
+            ConnectionAddr::Unix(_) => Err(PoolError::config(
+                "url",
+                "Unix sockets don't exist on this system; use redis://host:port",
+            )),
+            _ => Err(PoolError::config(
+                "url",
+                "TLS (rediss://) is not supported yet; use redis://, or a TLS tunnel on this host",
+            )),
+        }
+    }
+
+    /// The redis crate's description of it, secrets included.
+    pub fn connection_info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    /// The number of the database.
+    pub fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+}
+
+impl Default for Endpoint {
+    /// `redis://127.0.0.1:6379/0`
+    fn default() -> Self {
+        Endpoint {
+            info: ("127.0.0.1", 6379)
+                .into_connection_info()
+                .expect("a host and a port make an address"),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.info.addr() {
+            ConnectionAddr::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            ConnectionAddr::Tcp(host, port) => write!(f, "{host}:{port}"),
+            ConnectionAddr::Unix(path) => write!(f, "{}", path.display()),
+            _ => f.write_str("an address of an unknown kind"),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} (database {})", self.database())
+    }
+}
+
+const FORM: &str = "redis://[user:password@]host[:port][/database] or redis+unix:///path";
+
+/// The endpoint of `url`, and those of its parameters that are settings of the pool.
+pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), PoolError> {
+    let refuse = |reason: &str| PoolError::config("url", reason);
+    if url.trim().is_empty() {
+        return Err(refuse(&format!("it is empty; give {FORM}")));
+    }
+    let Some((scheme, _)) = url.split_once("://") else {
+        return Err(refuse(&format!("it has no scheme; give {FORM}")));
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "redis" | "redis+unix" | "unix" | "valkey" | "valkey+unix" => {}
+        "rediss" | "valkeys" => {
+            return Err(refuse(
+                "TLS (rediss://) is not supported yet; use redis://, or a TLS tunnel on this host",
+            ));
+        }
+        _ => return Err(refuse(&format!("its scheme is not known; give {FORM}"))),
+    }
+    // The parser's own words never contain the URL, which may hold a password.
+    let mut parsed = url::Url::parse(url).map_err(|error| {
+        refuse(&format!(
+            "{error}; give {FORM}, with characters like @ : / # % in user or password \
+             percent-encoded (%40 %3A %2F %23 %25)"
+        ))
+    })?;
+    if parsed.fragment().is_some() {
+        return Err(refuse(
+            "it contains a #; inside a user or password write %23",
+        ));
+    }
+
+    let (ours, theirs): (Vec<_>, Vec<_>) = parsed
+        .query_pairs()
+        .into_owned()
+        .partition(|(name, _)| settings::is_name(name));
+    if let Some((unknown, _)) = theirs
+        .iter()
+        .find(|(name, _)| !OF_THE_REDIS_CRATE.contains(&name.as_str()))
+    {
+        return Err(PoolError::config(
+            unknown.clone(),
+            format!(
+                "not a known parameter; known are {}, {}",
+                settings::names(),
+                OF_THE_REDIS_CRATE.join(", ")
+            ),
+        ));
+    }
+    parsed.set_query(None);
+    if !theirs.is_empty() {
+        parsed.query_pairs_mut().extend_pairs(&theirs);
+    }
+    let is_address = matches!(parsed.scheme(), "redis" | "valkey");
+    if is_address
+        && parsed.path().trim_matches('/').parse::<i64>().is_err()
+        && !parsed.path().trim_matches('/').is_empty()
+    {
+        return Err(refuse(
+            "what follows the host must be the number of a database, as in redis://localhost/0 \
+             (a / in a password is written %2F)",
+        ));
+    }
+    Ok((Endpoint::new(parsed)?, ours))
+}
+
+/// Parameters that the redis crate reads from a URL.
+const OF_THE_REDIS_CRATE: [&str; 4] = ["protocol", "db", "user", "pass"];

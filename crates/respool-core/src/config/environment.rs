@@ -1,0 +1,48 @@
+use std::ffi::OsString;
+
+use super::{PoolConfig, settings};
+use crate::PoolError;
+
+const PREFIX: &str = "REDIS_POOL_";
+
+pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<PoolConfig, PoolError> {
+    let text = |name: &str| -> Result<Option<String>, PoolError> {
+        match variable(name).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(value)) if value.is_empty() => Ok(None),
+            Some(Ok(value)) => Ok(Some(value)),
+            Some(Err(_)) => Err(PoolError::config(name, "it is not valid UTF-8")),
+        }
+    };
+
+    let mut config = match text("REDIS_URL")? {
+        Some(url) => PoolConfig::from_url(&url).map_err(in_redis_url)?,
+        None => PoolConfig::default(),
+    };
+    for field in settings::NAMES {
+        let name = variable_name(field);
+        if let Some(value) = text(&name)? {
+            settings::apply(&mut config, field, &value, &name)?;
+        }
+    }
+    Ok(config)
+}
+
+fn variable_name(field: &str) -> String {
+    match field {
+        "max_size" => format!("{PREFIX}SIZE"),
+        _ => format!("{PREFIX}{}", field.to_uppercase()),
+    }
+}
+
+fn in_redis_url(error: PoolError) -> PoolError {
+    match error {
+        PoolError::Config { field, reason } if field == "url" => {
+            PoolError::config("REDIS_URL", reason)
+        }
+        PoolError::Config { field, reason } => {
+            PoolError::config("REDIS_URL", format!("parameter {field}: {reason}"))
+        }
+        other => other,
+    }
+}

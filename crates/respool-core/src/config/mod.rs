@@ -1,0 +1,308 @@
+mod endpoint;
+mod environment;
+mod settings;
+
+use std::time::Duration;
+
+pub use endpoint::Endpoint;
+
+use crate::PoolError;
+use settings::Settings;
+
+/// What a pool is built from: in code, from a URL with parameters, from serde, or from the
+/// environment. Wrong values are refused by field name when they are read or when the pool is
+/// built, never later.
+///
+/// ```
+/// use std::time::Duration;
+/// use respool_core::PoolConfig;
+///
+/// let mut config = PoolConfig::from_url("redis://127.0.0.1:6379/0?max_size=20&idle_timeout=none")?;
+/// config.get_timeout = Some(Duration::from_secs(1));
+/// assert_eq!(config.max_size, 20);
+/// # Ok::<(), respool_core::PoolError>(())
+/// ```
+///
+/// As text, a time has a unit (`500ms`, `2s`, `1m 30s`), and `none` means without limit; zero never
+/// does. The same names serve as URL parameters, as keys for serde, and as variables
+/// ([`PoolConfig::from_env`]).
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(try_from = "Settings")]
+#[non_exhaustive]
+pub struct PoolConfig {
+    /// Where the server is and how to log in. Default: `redis://127.0.0.1:6379/0`.
+    pub endpoint: Endpoint,
+    /// The most connections open at once, those being opened included. Default 10.
+    pub max_size: usize,
+    /// Connections kept ready even without demand. Default 0.
+    pub min_idle: usize,
+    /// The total deadline of `get`. Default 5 s; `None` waits for as long as it takes.
+    pub get_timeout: Option<Duration>,
+    /// The deadline of one attempt to connect and log in. Default 2 s; `None` leaves it to the
+    /// operating system and `get_timeout`.
+    pub connect_timeout: Option<Duration>,
+    /// How long a command waits for its reply, on top of its own time-out if it blocks. Default
+    /// 3 s; `None` waits for as long as it takes.
+    pub response_timeout: Option<Duration>,
+    /// A connection that was idle for longer is replaced. Default 10 min; `None` never.
+    pub idle_timeout: Option<Duration>,
+    /// A connection that is older is replaced. Default 1 h; `None` never.
+    pub max_lifetime: Option<Duration>,
+    /// How much of `max_lifetime` chance may take off, so that connections opened together don't
+    /// end together: 0.0 to 1.0. Default 0.1.
+    pub max_lifetime_jitter: f64,
+    /// A connection that was idle for longer is probed with a PING before it is handed out. Default
+    /// 30 s; `None` never probes.
+    pub validate_after: Option<Duration>,
+    /// The backend by name. `None` leaves the choice to the facade.
+    pub backend: Option<String>,
+}
+
+impl PoolConfig {
+    /// The defaults, for the server at `endpoint`.
+    pub fn new(endpoint: Endpoint) -> Self {
+        PoolConfig {
+            endpoint,
+            max_size: 10,
+            min_idle: 0,
+            get_timeout: Some(Duration::from_secs(5)),
+            connect_timeout: Some(Duration::from_secs(2)),
+            response_timeout: Some(Duration::from_secs(3)),
+            idle_timeout: Some(Duration::from_secs(10 * 60)),
+            max_lifetime: Some(Duration::from_secs(60 * 60)),
+            max_lifetime_jitter: 0.1,
+            validate_after: Some(Duration::from_secs(30)),
+            backend: None,
+        }
+    }
+
+    /// Reads `redis://[user:password@]host[:port][/database][?setting=value&...]`, or
+    /// `redis+unix:///path?db=0&...`. Parameters are the names of this struct's fields, and those
+    /// that the redis crate knows (`protocol=resp3`; `db`, `user`, `pass` for Unix sockets).
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Config`], which names the parameter and never repeats a password.
+    pub fn from_url(url: &str) -> Result<Self, PoolError> {
+        let (endpoint, parameters) = endpoint::parse_url(url)?;
+        let mut config = PoolConfig::new(endpoint);
+        for (name, value) in &parameters {
+            settings::apply(&mut config, name, value, name)?;
+        }
+        config.checked()
+    }
+
+    /// Reads `REDIS_URL` (default `redis://127.0.0.1:6379/0`) and the variables below, which win
+    /// over parameters of the URL. An empty variable counts as not set.
+    ///
+    /// | variable | field |
+    /// |---|---|
+    /// | `REDIS_POOL_SIZE` | `max_size` |
+    /// | `REDIS_POOL_BACKEND` | `backend` |
+    /// | `REDIS_POOL_MIN_IDLE`, `REDIS_POOL_GET_TIMEOUT`, `REDIS_POOL_CONNECT_TIMEOUT`, `REDIS_POOL_RESPONSE_TIMEOUT`, `REDIS_POOL_IDLE_TIMEOUT`, `REDIS_POOL_MAX_LIFETIME`, `REDIS_POOL_MAX_LIFETIME_JITTER`, `REDIS_POOL_VALIDATE_AFTER` | the field of that name |
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Config`], whose field is the variable's name.
+    pub fn from_env() -> Result<Self, PoolError> {
+        Self::from_vars(|name| std::env::var_os(name))
+    }
+
+    /// Like [`from_env`](PoolConfig::from_env), from any source of variables.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn from_vars(
+        variable: impl Fn(&str) -> Option<std::ffi::OsString>,
+    ) -> Result<Self, PoolError> {
+        environment::read(variable)
+    }
+
+    /// Checks what types can't: sizes and times that make no sense.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Config`], which names the field.
+    pub fn checked(self) -> Result<Self, PoolError> {
+        settings::check(&self)?;
+        Ok(self)
+    }
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        PoolConfig::new(Endpoint::default())
+    }
+}
+
+impl TryFrom<Settings> for PoolConfig {
+    type Error = PoolError;
+
+    fn try_from(settings: Settings) -> Result<Self, PoolError> {
+        settings.into_config()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(result: Result<PoolConfig, PoolError>) -> (String, String) {
+        match result {
+            Err(PoolError::Config { field, reason }) => (field, reason),
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_url_carries_settings_and_leaves_the_rest_to_the_redis_crate() {
+        let config = PoolConfig::from_url(
+            "redis://me:secret@example.org:7000/3?max_size=4&get_timeout=250ms&protocol=resp3",
+        )
+        .unwrap();
+        assert_eq!(config.max_size, 4);
+        assert_eq!(config.get_timeout, Some(Duration::from_millis(250)));
+        assert_eq!(config.endpoint.database(), 3);
+        assert_eq!(config.endpoint.to_string(), "example.org:7000");
+        assert_eq!(
+            config
+                .endpoint
+                .connection_info()
+                .redis_settings()
+                .protocol(),
+            redis::ProtocolVersion::RESP3
+        );
+    }
+
+    #[test]
+    fn a_password_with_special_characters_is_read_percent_encoded() {
+        let config = PoolConfig::from_url("redis://:p%40ss%2Fw%23rd%3A%25@localhost").unwrap();
+        assert_eq!(
+            config
+                .endpoint
+                .connection_info()
+                .redis_settings()
+                .password(),
+            Some("p@ss/w#rd:%")
+        );
+    }
+
+    #[test]
+    fn wrong_numbers_are_refused_by_name() {
+        for text in ["0", "-1", "ten", "", "1.5", "99999999999999999999"] {
+            let (field, reason) = refusal(PoolConfig::from_url(&format!(
+                "redis://localhost?max_size={text}"
+            )));
+            assert_eq!(field, "max_size", "{text:?}");
+            assert!(reason.contains("1 to"), "{text:?}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_a_unit_is_refused_with_an_example() {
+        let (field, reason) = refusal(PoolConfig::from_url("redis://localhost?get_timeout=5"));
+        assert_eq!(field, "get_timeout");
+        assert!(reason.contains("5s"), "{reason}");
+    }
+
+    #[test]
+    fn zero_is_not_infinity() {
+        let (field, reason) = refusal(PoolConfig::from_url(
+            "redis://localhost?response_timeout=0s",
+        ));
+        assert_eq!(field, "response_timeout");
+        assert!(reason.contains("none"), "{reason}");
+    }
+
+    #[test]
+    fn an_unknown_parameter_lists_the_known_ones() {
+        let (field, reason) = refusal(PoolConfig::from_url("redis://localhost?maxsize=5"));
+        assert_eq!(field, "maxsize");
+        assert!(
+            reason.contains("max_size") && reason.contains("protocol"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn a_malformed_url_is_refused_without_repeating_it() {
+        for url in [
+            "",
+            "localhost:6379",
+            "http://user:hunter2@localhost",
+            "redis://user:hunter2@localhost:port",
+            "redis://user:hunter2@localhost/notanumber",
+            "redis://user:hunter2#x@localhost",
+            "redis://user:hunter2/x@localhost",
+            "rediss://user:hunter2@localhost",
+        ] {
+            let (field, reason) = refusal(PoolConfig::from_url(url));
+            assert_eq!(field, "url", "{url}");
+            assert!(!reason.contains("hunter2"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn variables_win_over_the_url_and_errors_name_them() {
+        let vars = |pairs: &'static [(&'static str, &'static str)]| {
+            PoolConfig::from_vars(move |name| {
+                let (_, value) = pairs.iter().find(|(key, _)| *key == name)?;
+                Some(value.into())
+            })
+        };
+        let config = vars(&[
+            (
+                "REDIS_URL",
+                "redis://localhost:7001?max_size=3&idle_timeout=1m",
+            ),
+            ("REDIS_POOL_SIZE", "7"),
+            ("REDIS_POOL_BACKEND", "mobc"),
+            ("REDIS_POOL_MAX_LIFETIME", "none"),
+            ("REDIS_POOL_GET_TIMEOUT", ""),
+        ])
+        .unwrap();
+        assert_eq!(config.max_size, 7);
+        assert_eq!(config.backend.as_deref(), Some("mobc"));
+        assert_eq!(config.max_lifetime, None);
+        assert_eq!(config.idle_timeout, Some(Duration::from_secs(60)));
+        assert_eq!(config.get_timeout, PoolConfig::default().get_timeout);
+
+        assert_eq!(
+            refusal(vars(&[("REDIS_POOL_SIZE", "ten")])).0,
+            "REDIS_POOL_SIZE"
+        );
+        assert_eq!(
+            refusal(vars(&[("REDIS_POOL_SIZE", "0")])).0,
+            "REDIS_POOL_SIZE"
+        );
+        assert_eq!(refusal(vars(&[("REDIS_URL", "nonsense")])).0, "REDIS_URL");
+    }
+
+    #[test]
+    fn serde_reads_the_same_names_and_refuses_the_same_values() {
+        let config: PoolConfig = serde_json::from_str(
+            r#"{"url": "redis://localhost/2", "max_size": 5, "get_timeout": "1s", "idle_timeout": null}"#,
+        )
+        .unwrap();
+        assert_eq!((config.max_size, config.endpoint.database()), (5, 2));
+        assert_eq!(config.idle_timeout, None);
+        for (text, word) in [
+            (r#"{"max_size": -1}"#, "max_size"),
+            (r#"{"max_size": "ten"}"#, "max_size"),
+            (r#"{"maxsize": 1}"#, "maxsize"),
+            (r#"{"get_timeout": 5}"#, "get_timeout"),
+        ] {
+            let error = serde_json::from_str::<PoolConfig>(text)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn debug_prints_no_password() {
+        let config = PoolConfig::from_url("redis://me:hunter2@localhost").unwrap();
+        assert!(!format!("{config:?} {config:#?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,165 @@
+//! The settings by name: one place that reads them from text, for URL, environment and serde.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::PoolConfig;
+use crate::PoolError;
+
+pub(super) const NAMES: [&str; 10] = [
+    "max_size",
+    "min_idle",
+    "get_timeout",
+    "connect_timeout",
+    "response_timeout",
+    "idle_timeout",
+    "max_lifetime",
+    "max_lifetime_jitter",
+    "validate_after",
+    "backend",
+];
+
+/// Sockets are numbered with 16 bits or so on either side; more is a slip of the keyboard.
+const MOST_CONNECTIONS: usize = 65_535;
+
+pub(super) fn is_name(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+pub(super) fn names() -> String {
+    NAMES.join(", ")
+}
+
+/// Sets the field `name` from `text`; errors call it `shown`, as the user spelled it.
+pub(super) fn apply(
+    config: &mut PoolConfig,
+    name: &str,
+    text: &str,
+    shown: &str,
+) -> Result<(), PoolError> {
+    let outcome = match name {
+        "max_size" => count(text, 1).map(|count| config.max_size = count),
+        "min_idle" => count(text, 0).map(|count| config.min_idle = count),
+        "get_timeout" => time(text).map(|time| config.get_timeout = time),
+        "connect_timeout" => time(text).map(|time| config.connect_timeout = time),
+        "response_timeout" => time(text).map(|time| config.response_timeout = time),
+        "idle_timeout" => time(text).map(|time| config.idle_timeout = time),
+        "max_lifetime" => time(text).map(|time| config.max_lifetime = time),
+        "validate_after" => time(text).map(|time| config.validate_after = time),
+        "max_lifetime_jitter" => fraction(text).map(|part| config.max_lifetime_jitter = part),
+        "backend" => word(text).map(|word| config.backend = Some(word)),
+        _ => Err(format!("not a known setting; known are url, {}", names())),
+    };
+    outcome.map_err(|reason| PoolError::config(shown, reason))
+}
+
+pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
+    let refuse = |field: &str, reason: String| Err(PoolError::config(field, reason));
+    if !(1..=MOST_CONNECTIONS).contains(&config.max_size) {
+        return refuse("max_size", wrong_count(&config.max_size.to_string(), 1));
+    }
+    if config.min_idle > config.max_size {
+        return refuse(
+            "min_idle",
+            format!(
+                "{} is more than max_size ({})",
+                config.min_idle, config.max_size
+            ),
+        );
+    }
+    for (field, value) in [
+        ("get_timeout", config.get_timeout),
+        ("connect_timeout", config.connect_timeout),
+        ("response_timeout", config.response_timeout),
+        ("idle_timeout", config.idle_timeout),
+        ("max_lifetime", config.max_lifetime),
+    ] {
+        if value == Some(Duration::ZERO) {
+            return refuse(field, NOT_ZERO.to_owned());
+        }
+    }
+    if !(0.0..=1.0).contains(&config.max_lifetime_jitter) {
+        return refuse("max_lifetime_jitter", NOT_A_FRACTION.to_owned());
+    }
+    Ok(())
+}
+
+/// What serde reads: any known name, with a value as configuration files write them.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct Settings(BTreeMap<String, SettingValue>);
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum SettingValue {
+    None(()),
+    Whole(i64),
+    Fraction(f64),
+    Text(String),
+}
+
+impl Settings {
+    pub(super) fn into_config(mut self) -> Result<PoolConfig, PoolError> {
+        let mut config = match self.0.remove("url") {
+            Some(SettingValue::Text(url)) => PoolConfig::from_url(&url)?,
+            Some(_) => return Err(PoolError::config("url", "it must be a string")),
+            None => PoolConfig::default(),
+        };
+        for (name, value) in &self.0 {
+            let text = match value {
+                SettingValue::None(()) => "none".to_owned(),
+                SettingValue::Whole(number) => number.to_string(),
+                SettingValue::Fraction(number) => number.to_string(),
+                SettingValue::Text(text) => text.clone(),
+            };
+            apply(&mut config, name, &text, name)?;
+        }
+        config.checked()
+    }
+}
+
+const NOT_ZERO: &str = "zero is too short; give a time such as 5s, or none for no limit";
+const NOT_A_FRACTION: &str = "give a part from 0.0 to 1.0, such as 0.1";
+
+fn count(text: &str, least: usize) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(count) if (least..=MOST_CONNECTIONS).contains(&count) => Ok(count),
+        _ => Err(wrong_count(text, least)),
+    }
+}
+
+fn wrong_count(text: &str, least: usize) -> String {
+    format!(
+        "{text:?} is not a number of connections; give {least} to {MOST_CONNECTIONS}, such as 10"
+    )
+}
+
+fn time(text: &str) -> Result<Option<Duration>, String> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err(NOT_ZERO.to_owned()),
+        Ok(time) => Ok(Some(time)),
+        Err(_) => Err(format!(
+            "{text:?} is not a time; give one with its unit, such as 500ms, 5s or 1m 30s, or none \
+             for no limit"
+        )),
+    }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.trim().parse() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err(format!("{text:?}: {NOT_A_FRACTION}")),
+    }
+}
+
+fn word(text: &str) -> Result<String, String> {
+    let word = text.trim();
+    if word.is_empty() {
+        return Err("it is empty; give the name of a backend".to_owned());
+    }
+    Ok(word.to_owned())
+}

@@ -1,0 +1,435 @@
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::RedisError;
+
+use crate::Status;
+
+/// Why a connection, or something else that was asked of a pool, could not be had.
+///
+/// It says what was attempted, by which backend, and keeps the cause: a refused connection or
+/// login is never reported as a bare time-out (rule GET-3). It converts into
+/// [`redis::RedisError`], so that `?` works in code that returns `RedisResult`;
+/// [`PoolError::find_in`] gets it back from there.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// `get_timeout` ran out.
+    #[error("{}", timeout_text(.phase, .waited, .status, .last_connect_error.as_ref()))]
+    #[non_exhaustive]
+    Timeout {
+        /// Which wait ran out.
+        phase: TimeoutKind,
+        /// How long the caller waited.
+        waited: Duration,
+        /// The pool at that moment.
+        status: Status,
+        /// The last failure to connect, when one happened since the last success.
+        #[source]
+        last_connect_error: Option<ConnectError>,
+    },
+    /// A connection could not be opened, and trying again soon would not help.
+    #[error("{source}")]
+    #[non_exhaustive]
+    Connect {
+        /// What went wrong, and where.
+        source: ConnectError,
+    },
+    /// The pool was closed.
+    #[error("the pool is closed")]
+    Closed,
+    /// The operation can't be done this way by this backend.
+    #[error("{operation} is not possible here (backend {backend}): {remedy}")]
+    #[non_exhaustive]
+    Unsupported {
+        /// What was asked for, such as `SUBSCRIBE`.
+        operation: String,
+        /// The backend's name.
+        backend: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
+    /// A setting is wrong.
+    #[error("{field}: {reason}")]
+    #[non_exhaustive]
+    Config {
+        /// The setting as the user spelled it: a field, a URL parameter or a variable.
+        field: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+    /// The call was made outside a tokio runtime.
+    #[error(
+        "no tokio runtime is running here: take connections inside one, for example in \
+         #[tokio::main] or Runtime::block_on"
+    )]
+    NoRuntime,
+    /// The wrapped pool failed in a way of its own.
+    #[error("backend {backend}: {source}")]
+    #[non_exhaustive]
+    Backend {
+        /// The backend's name.
+        backend: &'static str,
+        /// What it reported.
+        source: Arc<dyn Error + Send + Sync>,
+    },
+}
+
+impl PoolError {
+    /// `get_timeout` ran out in `phase`. For authors of backends.
+    pub fn timeout(
+        phase: TimeoutKind,
+        waited: Duration,
+        status: Status,
+        last_connect_error: Option<ConnectError>,
+    ) -> Self {
+        PoolError::Timeout {
+            phase,
+            waited,
+            status,
+            last_connect_error,
+        }
+    }
+
+    /// `operation` can't be done by `backend`; `remedy` says what to do instead.
+    pub fn unsupported(
+        operation: impl Into<String>,
+        backend: &'static str,
+        remedy: &'static str,
+    ) -> Self {
+        PoolError::Unsupported {
+            operation: operation.into(),
+            backend,
+            remedy,
+        }
+    }
+
+    /// The setting `field` is wrong because of `reason`.
+    pub fn config(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        PoolError::Config {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The wrapped pool of `backend` failed with `source`.
+    pub fn backend(backend: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
+        PoolError::Backend {
+            backend,
+            source: Arc::new(source),
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            PoolError::Timeout { .. } => true,
+            PoolError::Connect { source } => !source.is_permanent(),
+            PoolError::Backend { .. } => false,
+            PoolError::Closed
+            | PoolError::Unsupported { .. }
+            | PoolError::Config { .. }
+            | PoolError::NoRuntime => false,
+        }
+    }
+
+    /// The pool error that `error` was made from, if it was.
+    ///
+    /// ```
+    /// use respool_core::PoolError;
+    /// let error = redis::RedisError::from(PoolError::Closed);
+    /// assert!(matches!(PoolError::find_in(&error), Some(PoolError::Closed)));
+    /// ```
+    pub fn find_in(error: &RedisError) -> Option<&PoolError> {
+        find_cause(error)
+    }
+}
+
+impl From<ConnectError> for PoolError {
+    fn from(source: ConnectError) -> Self {
+        PoolError::Connect { source }
+    }
+}
+
+impl From<PoolError> for RedisError {
+    fn from(error: PoolError) -> Self {
+        let kind = match &error {
+            PoolError::Timeout { .. } => io::ErrorKind::TimedOut,
+            PoolError::Connect { source } => source.io_kind(),
+            PoolError::Closed => io::ErrorKind::NotConnected,
+            PoolError::Unsupported { .. } => io::ErrorKind::Unsupported,
+            PoolError::Config { .. } => io::ErrorKind::InvalidInput,
+            PoolError::NoRuntime | PoolError::Backend { .. } => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error).into()
+    }
+}
+
+/// Which part of a `get` ran out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TimeoutKind {
+    /// Every connection was in use.
+    Wait,
+    /// A connection was being opened.
+    Connect,
+    /// A connection was being checked before it was handed out.
+    Check,
+}
+
+impl fmt::Display for TimeoutKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TimeoutKind::Wait => "wait",
+            TimeoutKind::Connect => "connect",
+            TimeoutKind::Check => "check",
+        })
+    }
+}
+
+/// A failure to open a connection: where, what kind, and the cause. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ConnectError {
+    address: Arc<str>,
+    kind: ConnectErrorKind,
+    cause: Arc<dyn Error + Send + Sync>,
+}
+
+impl ConnectError {
+    /// The failure `error` of connecting to `address`, which must contain no secret.
+    pub fn new(address: impl Into<Arc<str>>, error: RedisError) -> Self {
+        ConnectError {
+            address: address.into(),
+            kind: ConnectErrorKind::of(&error),
+            cause: Arc::new(error),
+        }
+    }
+
+    /// Connecting to `address` took longer than `limit`.
+    pub fn timed_out(address: impl Into<Arc<str>>, limit: Duration) -> Self {
+        ConnectError {
+            address: address.into(),
+            kind: ConnectErrorKind::TimedOut,
+            cause: Arc::new(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no answer within connect_timeout ({limit:?})"),
+            )),
+        }
+    }
+
+    /// Host and port, or the path of a Unix socket.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ConnectErrorKind {
+        self.kind
+    }
+
+    /// Whether dialling again would give the same answer until somebody changes a setting:
+    /// a refused login, a database that doesn't exist, a server that doesn't speak Redis.
+    pub fn is_permanent(&self) -> bool {
+        match self.kind {
+            ConnectErrorKind::Authentication
+            | ConnectErrorKind::Protocol
+            | ConnectErrorKind::Setup => true,
+            ConnectErrorKind::Refused
+            | ConnectErrorKind::TooManyClients
+            | ConnectErrorKind::NotReady
+            | ConnectErrorKind::TimedOut
+            | ConnectErrorKind::Closed
+            | ConnectErrorKind::Network => false,
+        }
+    }
+
+    fn io_kind(&self) -> io::ErrorKind {
+        match self.kind {
+            ConnectErrorKind::Refused => io::ErrorKind::ConnectionRefused,
+            ConnectErrorKind::Authentication => io::ErrorKind::PermissionDenied,
+            ConnectErrorKind::TimedOut => io::ErrorKind::TimedOut,
+            ConnectErrorKind::Closed => io::ErrorKind::ConnectionReset,
+            ConnectErrorKind::Protocol => io::ErrorKind::InvalidData,
+            ConnectErrorKind::TooManyClients
+            | ConnectErrorKind::NotReady
+            | ConnectErrorKind::Setup
+            | ConnectErrorKind::Network => io::ErrorKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "could not connect to {}: {} ({})",
+            self.address,
+            self.kind.remedy(),
+            self.cause
+        )
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
+/// What kind of failure kept a connection from being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// Nobody listens there.
+    Refused,
+    /// The server wants a user or password, or refused the one given.
+    Authentication,
+    /// The server is at its client limit.
+    TooManyClients,
+    /// The server is loading its data, or can't serve yet for a like reason.
+    NotReady,
+    /// The server refused another step of the handshake, such as SELECT.
+    Setup,
+    /// What answered doesn't speak the Redis protocol.
+    Protocol,
+    /// No answer came within `connect_timeout`.
+    TimedOut,
+    /// The other side closed the connection during the handshake.
+    Closed,
+    /// Another failure of the network or of name resolution.
+    Network,
+}
+
+impl ConnectErrorKind {
+    fn of(error: &RedisError) -> Self {
+        use redis::{ErrorKind, ServerErrorKind};
+        let text = error.to_string();
+        if text.contains("max number of clients") {
+            return ConnectErrorKind::TooManyClients;
+        }
+        let code = error.code().unwrap_or_default();
+        if matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED")
+            || error.kind() == ErrorKind::AuthenticationFailed
+            || ["NOAUTH", "WRONGPASS", "invalid password"]
+                .iter()
+                .any(|word| text.contains(word))
+        {
+            return ConnectErrorKind::Authentication;
+        }
+        match error.kind() {
+            ErrorKind::Parse => ConnectErrorKind::Protocol,
+            ErrorKind::Server(
+                ServerErrorKind::BusyLoading
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::TryAgain,
+            ) => ConnectErrorKind::NotReady,
+            ErrorKind::Server(_)
+            | ErrorKind::Extension
+            | ErrorKind::InvalidClientConfig
+            | ErrorKind::UnexpectedReturnType
+            | ErrorKind::RESP3NotSupported => ConnectErrorKind::Setup,
+            _ if error.is_connection_refusal() => ConnectErrorKind::Refused,
+            _ if error.is_timeout() => ConnectErrorKind::TimedOut,
+            _ if error.is_connection_dropped() => ConnectErrorKind::Closed,
+            _ => ConnectErrorKind::Network,
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            ConnectErrorKind::Refused => {
+                "nobody listens there; is Redis running, is the port right?"
+            }
+            ConnectErrorKind::Authentication => {
+                "the login was refused; check user and password of the URL"
+            }
+            ConnectErrorKind::TooManyClients => {
+                "the server is at its client limit; raise its maxclients or lower max_size"
+            }
+            ConnectErrorKind::NotReady => "the server is not ready to serve yet",
+            ConnectErrorKind::Setup => "the server refused the connection's settings",
+            ConnectErrorKind::Protocol => "what answered there is not a Redis server",
+            ConnectErrorKind::TimedOut => "no answer in time; is the host reachable?",
+            ConnectErrorKind::Closed => "the server closed the connection at once",
+            ConnectErrorKind::Network => "the network failed",
+        }
+    }
+}
+
+fn timeout_text(
+    phase: &TimeoutKind,
+    waited: &Duration,
+    status: &Status,
+    last_connect_error: Option<&ConnectError>,
+) -> String {
+    let waited = humantime::format_duration(Duration::from_millis(
+        waited.as_millis().try_into().unwrap_or(u64::MAX),
+    ));
+    let what = match (phase, last_connect_error) {
+        (TimeoutKind::Wait, _) => {
+            "every connection stayed in use; hold them for less time or raise max_size".to_owned()
+        }
+        (TimeoutKind::Connect, Some(error)) => error.to_string(),
+        (TimeoutKind::Connect, None) => "a new connection took too long to open".to_owned(),
+        (TimeoutKind::Check, _) => "an idle connection did not answer its check".to_owned(),
+    };
+    let mut text = format!("no connection after {waited}: {what}; {status}");
+    if *phase != TimeoutKind::Connect
+        && let Some(error) = last_connect_error
+    {
+        text.push_str(&format!("; last failure: {error}"));
+    }
+    text
+}
+
+/// The `T` that a `RedisError` was made from through an `io::Error`.
+///
+/// `RedisError::source` gives the `Arc` around the cause rather than the cause, so that the plain
+/// walk along `source()` finds nothing.
+pub(crate) fn find_cause<T: Error + 'static>(error: &RedisError) -> Option<&T> {
+    let source = error.source()?;
+    let io_error = match source.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        Some(shared) => shared.downcast_ref::<io::Error>(),
+        None => source.downcast_ref::<io::Error>(),
+    }?;
+    io_error.get_ref()?.downcast_ref::<T>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_error_survives_the_way_through_a_redis_error() {
+        let error = RedisError::from(PoolError::unsupported("SUBSCRIBE", "mobc", "use get()"));
+        assert!(matches!(
+            PoolError::find_in(&error),
+            Some(PoolError::Unsupported { operation, .. }) if operation == "SUBSCRIBE"
+        ));
+        assert!(error.to_string().contains("use get()"), "{error}");
+    }
+
+    #[test]
+    fn a_timeout_says_why_it_could_not_connect() {
+        let refused = ConnectError::new(
+            "127.0.0.1:1",
+            io::Error::from(io::ErrorKind::ConnectionRefused).into(),
+        );
+        let error = PoolError::timeout(
+            TimeoutKind::Connect,
+            Duration::from_millis(1500),
+            Status::default(),
+            Some(refused),
+        );
+        let text = error.to_string();
+        assert!(
+            text.contains("127.0.0.1:1") && text.contains("refused"),
+            "{text}"
+        );
+        assert!(text.contains("1s 500ms"), "{text}");
+    }
+}

@@ -1,0 +1,32 @@
+//! The contract of respool: what a Redis connection pool promises, whoever keeps it.
+//!
+//! - Users hold a [`Pool`], take a [`PooledConnection`] from it or share a [`Client`].
+//! - Authors of backends implement [`Backend`] and [`Connection`], two small object-safe traits.
+//! - What every backend needs alike lives here, once: the fast path of `get`, the guard on what
+//!   was taken out, the table of what commands do to their session, the response time-out.
+//!
+//! The rules that a backend keeps are listed, with the check that enforces each, in
+//! `docs/contract.md`. Services use the facade crate `respool` rather than this one.
+
+mod backend;
+mod client;
+mod command_error;
+mod config;
+mod error;
+mod pool;
+mod pooled_connection;
+mod session;
+mod status;
+
+pub use backend::{
+    Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, KnownFailure, Lane,
+};
+pub use client::Client;
+pub use command_error::CommandError;
+pub use config::{Endpoint, PoolConfig};
+pub use error::{ConnectError, ConnectErrorKind, PoolError, TimeoutKind};
+pub use pool::Pool;
+pub use pooled_connection::PooledConnection;
+pub use redis;
+pub use session::{Blocking, CommandEffect, Session, SessionEffect};
+pub use status::{CloseReason, ClosedCounts, Status};

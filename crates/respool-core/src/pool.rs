@@ -1,0 +1,129 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{
+    Backend, BackendInfo, Capabilities, Client, Connection, Deadline, PoolConfig, PoolError,
+    PooledConnection, Status,
+};
+
+/// The handle that users hold, whatever the backend. Cloning it is cheap and shares the pool.
+///
+/// When the last handle is dropped, and with it every [`Client`], the pool ends as by
+/// [`close`](Pool::close) without grace: connections still held are closed under their holders.
+#[derive(Clone)]
+pub struct Pool {
+    handle: Arc<Handle>,
+}
+
+impl Pool {
+    /// A pool over `backend`, which was built with `config`. For authors of backends: users call
+    /// `respool::connect` or `respool::build`.
+    pub fn new(backend: impl Backend, config: PoolConfig) -> Self {
+        Pool {
+            handle: Arc::new(Handle {
+                backend: Box::new(backend),
+                config,
+            }),
+        }
+    }
+
+    /// Takes a connection, waiting for at most `get_timeout`.
+    ///
+    /// Callers are served in the order in which they came. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Timeout`], which names the wait that ran out and carries the last failure to
+    /// connect; [`PoolError::Connect`] where waiting could not help; [`PoolError::Closed`];
+    /// [`PoolError::NoRuntime`].
+    pub async fn get(&self) -> Result<PooledConnection, PoolError> {
+        self.get_within(self.handle.config.get_timeout).await
+    }
+
+    /// Takes a connection, waiting for at most `limit`, whatever `get_timeout` says. `None` waits
+    /// for as long as it takes. Otherwise like [`get`](Pool::get).
+    pub async fn get_within(&self, limit: Option<Duration>) -> Result<PooledConnection, PoolError> {
+        if let Some(connection) = self.try_get() {
+            return Ok(connection);
+        }
+        let deadline = Deadline::after(limit);
+        let connection = self.handle.backend.get(deadline).await?;
+        Ok(self.lend(connection))
+    }
+
+    /// Takes an idle connection if there is one, without waiting and without overtaking anybody
+    /// who waits.
+    pub fn try_get(&self) -> Option<PooledConnection> {
+        let connection = self.handle.backend.try_get()?;
+        Some(self.lend(connection))
+    }
+
+    /// The cheap handle to share: each command runs on a connection of the pool.
+    pub fn client(&self) -> Client {
+        Client::new(self.clone())
+    }
+
+    /// A snapshot whose figures add up.
+    pub fn status(&self) -> Status {
+        self.handle.backend.status()
+    }
+
+    /// What this pool's backend can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.handle.backend.capabilities()
+    }
+
+    /// What this pool's backend is.
+    pub fn info(&self) -> &BackendInfo {
+        self.handle.backend.info()
+    }
+
+    /// The settings that the pool was built with.
+    pub fn config(&self) -> &PoolConfig {
+        &self.handle.config
+    }
+
+    /// Ends the pool: callers that wait get [`PoolError::Closed`] at once, holders may go on for
+    /// up to `grace`, then their sockets are closed under them. When it returns, no socket and no
+    /// task of the pool is left. Closing again does no harm.
+    ///
+    /// Dropping the future leaves the pool closed to newcomers, and holders without a limit.
+    pub async fn close(&self, grace: Duration) {
+        self.handle.backend.close(grace).await;
+    }
+
+    /// What keeps this pool. For authors of layers, such as the conformance kit's mutants: what is
+    /// taken here has none of the guards that [`PooledConnection`] adds.
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.handle.backend
+    }
+
+    fn lend(&self, connection: Box<dyn Connection>) -> PooledConnection {
+        PooledConnection::new(connection, self.handle.config.response_timeout)
+    }
+}
+
+/// Name, address and figures; never a password.
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("backend", &self.info().name)
+            .field("endpoint", &self.handle.config.endpoint)
+            .field("status", &format_args!("{}", self.status()))
+            .finish()
+    }
+}
+
+/// What the clones of a [`Pool`] share. Connections that are lent don't hold it, so that its drop
+/// means that nobody can ask for another.
+struct Handle {
+    backend: Box<dyn Backend>,
+    config: PoolConfig,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.backend.close_now();
+    }
+}

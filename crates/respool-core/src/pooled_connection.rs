@@ -1,0 +1,309 @@
+use std::fmt;
+use std::time::Duration;
+
+use redis::aio::ConnectionLike;
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+
+use crate::{Blocking, CloseReason, CommandEffect, CommandError, Connection, PoolError, Session};
+
+/// A connection taken out of a pool, for its holder alone. Dropping it gives it back, wherever
+/// that happens.
+///
+/// It is a [`redis::aio::ConnectionLike`]: `AsyncCommands`, `Cmd::query_async`, `Pipeline` and
+/// `Script` work on it as on any connection of the `redis` crate.
+///
+/// - A command whose future is dropped leaves the connection usable: its reply is discarded. A
+///   blocking one (BLPOP, XREAD BLOCK...) closes the connection at once instead, so that the
+///   server takes no element for somebody who has left.
+/// - A command that gets no reply within `response_timeout` fails, and the connection with it; a
+///   blocking command gets its own time-out on top.
+/// - What a command changes in its session (SELECT, SUBSCRIBE, AUTH...) stays with this holder:
+///   a connection whose session is not as it was is closed instead of given back.
+/// - A command that failed without a reply is never sent again; [`CommandError`] tells whether it
+///   may have been executed.
+pub struct PooledConnection {
+    /// `None` only once it was detached.
+    connection: Option<Box<dyn Connection>>,
+    response_timeout: Option<Duration>,
+    session: Session,
+    condemned: Option<CloseReason>,
+}
+
+impl PooledConnection {
+    pub(crate) fn new(connection: Box<dyn Connection>, response_timeout: Option<Duration>) -> Self {
+        PooledConnection {
+            connection: Some(connection),
+            response_timeout,
+            session: Session::default(),
+            condemned: None,
+        }
+    }
+
+    /// Keeps the connection for good. Its slot in the pool is free at once, `response_timeout`
+    /// doesn't apply any more, and `max_size` no longer counts it.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Unsupported`] where the backend can't ([`crate::Capabilities::detach`]); the
+    /// connection is closed then.
+    pub fn detach(mut self) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+        match self.connection.take() {
+            Some(connection) => connection.detach(),
+            None => Err(PoolError::Closed),
+        }
+    }
+
+    /// Whether this connection has failed or was given up: commands on it are refused, and it
+    /// won't be given back to the pool.
+    pub fn is_condemned(&self) -> bool {
+        self.condemned.is_some()
+    }
+
+    fn condemn(&mut self, reason: CloseReason) {
+        if self.condemned.is_none() {
+            self.condemned = Some(reason);
+            if let Some(connection) = &mut self.connection {
+                connection.condemn(reason);
+            }
+        }
+    }
+
+    /// How long to wait for a reply: a command's own time-out governs (CMD-3).
+    fn reply_limit(&self, blocking: Blocking) -> Option<Duration> {
+        match blocking {
+            Blocking::No => self.response_timeout,
+            Blocking::For(own) => self.response_timeout.map(|limit| limit.saturating_add(own)),
+            Blocking::Forever => None,
+        }
+    }
+
+    fn usable(&mut self) -> Result<&mut Box<dyn Connection>, CloseReason> {
+        match (self.condemned, &mut self.connection) {
+            (Some(reason), _) => Err(reason),
+            (None, Some(connection)) => Ok(connection),
+            (None, None) => Err(CloseReason::Detached),
+        }
+    }
+
+    fn verdict<T>(&mut self, name: &dyn Fn() -> String, outcome: Outcome<T>) -> RedisResult<T> {
+        match outcome {
+            Outcome::Replied(Ok(reply)) => Ok(reply),
+            Outcome::Replied(Err(error)) if ends_connection(&error) => {
+                self.condemn(CloseReason::Broken);
+                Err(CommandError::lost(name(), error).into())
+            }
+            Outcome::Replied(Err(error)) => {
+                if error.code().is_some_and(node_is_unfit) {
+                    self.condemn(CloseReason::NodeUnfit);
+                }
+                Err(error)
+            }
+            Outcome::NoReply(limit) => {
+                self.condemn(CloseReason::TimedOut);
+                Err(CommandError::no_reply(name(), limit).into())
+            }
+        }
+    }
+
+    /// LIFE-7: what such a node answers is not worth waiting for.
+    fn retire_if_unfit(&mut self, reply: &Value) {
+        if let Value::ServerError(error) = reply
+            && node_is_unfit(error.code())
+        {
+            self.condemn(CloseReason::NodeUnfit);
+        }
+    }
+}
+
+impl ConnectionLike for PooledConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let effect = CommandEffect::of(command);
+            let limit = self.reply_limit(effect.blocking);
+            let database = self.get_db();
+            self.session.note(effect.session, database);
+
+            let mut request = RequestGuard::new(self, effect.blocking != Blocking::No);
+            let connection = match request.holder.usable() {
+                Ok(connection) => connection,
+                Err(reason) => {
+                    request.finish();
+                    return Err(CommandError::not_sent(name_of(command), reason).into());
+                }
+            };
+            // Dropped here: the guard tells the connection that a reply is owed, or closes it.
+            let outcome = within(limit, connection.req_packed_command(command)).await;
+            request.finish();
+            if command.is_no_response() {
+                request.holder.note_unawaited_reply();
+            }
+            let holder = request.holder_after();
+            let reply = holder.verdict(&|| name_of(command), outcome)?;
+            holder.retire_if_unfit(&reply);
+            Ok(reply)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let database = self.get_db();
+            let mut limit = self.response_timeout;
+            let mut blocks = false;
+            for command in pipeline.cmd_iter() {
+                let effect = CommandEffect::of(command);
+                self.session.note(effect.session, database);
+                // Inside MULTI nothing blocks at the server.
+                if effect.blocking != Blocking::No && !pipeline.is_transaction() {
+                    blocks = true;
+                    limit = match (limit, effect.blocking) {
+                        (Some(limit), Blocking::For(own)) => Some(limit.saturating_add(own)),
+                        _ => None,
+                    };
+                }
+            }
+
+            let mut request = RequestGuard::new(self, blocks);
+            let connection = match request.holder.usable() {
+                Ok(connection) => connection,
+                Err(reason) => {
+                    request.finish();
+                    return Err(CommandError::not_sent(name_of_pipeline(pipeline), reason).into());
+                }
+            };
+            // Dropped here: as above.
+            let replies = connection.req_packed_commands(pipeline, offset, count);
+            let outcome = within(limit, replies).await;
+            request.finish();
+            let holder = request.holder_after();
+            let replies = holder.verdict(&|| name_of_pipeline(pipeline), outcome)?;
+            for reply in &replies {
+                holder.retire_if_unfit(reply);
+            }
+            Ok(replies)
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.connection
+            .as_ref()
+            .map_or(0, |connection| connection.get_db())
+    }
+}
+
+impl Drop for PooledConnection {
+    fn drop(&mut self) {
+        if !self.session.is_clean() {
+            self.condemn(CloseReason::SessionChanged);
+        }
+    }
+}
+
+impl fmt::Debug for PooledConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledConnection")
+            .field("session", &self.session)
+            .field("condemned", &self.condemned)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PooledConnection {
+    /// A command sent with `set_no_response` may be answered all the same.
+    fn note_unawaited_reply(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.owe_reply();
+        }
+    }
+}
+
+/// Notices that a request's future was dropped before it ended.
+///
+/// It is declared before the request's own future and so dropped after it: by then nothing borrows
+/// the connection any more.
+struct RequestGuard<'a> {
+    holder: &'a mut PooledConnection,
+    blocks: bool,
+    finished: bool,
+}
+
+impl<'a> RequestGuard<'a> {
+    fn new(holder: &'a mut PooledConnection, blocks: bool) -> Self {
+        RequestGuard {
+            holder,
+            blocks,
+            finished: false,
+        }
+    }
+
+    fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    fn holder_after(&mut self) -> &mut PooledConnection {
+        self.holder
+    }
+}
+
+impl Drop for RequestGuard<'_> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        if self.blocks {
+            self.holder.condemn(CloseReason::Cancelled);
+        } else if let Some(connection) = &mut self.holder.connection {
+            connection.owe_reply();
+        }
+    }
+}
+
+enum Outcome<T> {
+    Replied(RedisResult<T>),
+    NoReply(Duration),
+}
+
+async fn within<T>(
+    limit: Option<Duration>,
+    request: impl Future<Output = RedisResult<T>>,
+) -> Outcome<T> {
+    match limit {
+        None => Outcome::Replied(request.await),
+        Some(limit) => match tokio::time::timeout(limit, request).await {
+            Ok(result) => Outcome::Replied(result),
+            Err(_) => Outcome::NoReply(limit),
+        },
+    }
+}
+
+/// Whether an error leaves the connection in a state that nobody knows.
+fn ends_connection(error: &RedisError) -> bool {
+    error.is_io_error() || error.kind() == ErrorKind::Parse
+}
+
+fn node_is_unfit(code: &str) -> bool {
+    matches!(code, "READONLY" | "LOADING" | "MASTERDOWN")
+}
+
+fn name_of(command: &Cmd) -> String {
+    match command.args_iter().next() {
+        Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+        _ => "an empty command".to_owned(),
+    }
+}
+
+fn name_of_pipeline(pipeline: &Pipeline) -> String {
+    let kind = if pipeline.is_transaction() {
+        "transaction"
+    } else {
+        "pipeline"
+    };
+    match pipeline.cmd_iter().next() {
+        Some(first) => format!("{kind} of {} from {}", pipeline.len(), name_of(first)),
+        None => format!("empty {kind}"),
+    }
+}

@@ -1,0 +1,326 @@
+//! The session table: what a command does to the connection that it runs on.
+//!
+//! A reference for the names is the command index of Redis (<https://redis.io/commands>); what a
+//! connection remembers is what `RESET` is documented to clear, and READONLY/READWRITE.
+
+use std::time::Duration;
+
+use redis::{Arg, Cmd};
+
+/// What a command does to its session, and whether it waits at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandEffect {
+    /// What it leaves behind on its connection.
+    pub session: SessionEffect,
+    /// Whether it waits at the server.
+    pub blocking: Blocking,
+}
+
+/// What a command leaves behind on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEffect {
+    /// Nothing.
+    None,
+    /// SELECT of this database.
+    SelectsDatabase(Option<i64>),
+    /// MULTI.
+    OpensTransaction,
+    /// EXEC or DISCARD, which also forget what was watched.
+    EndsTransaction,
+    /// WATCH.
+    Watches,
+    /// UNWATCH.
+    Unwatches,
+    /// Anything that only a reset or a new connection undoes.
+    Changes,
+}
+
+/// Whether a command waits at the server until something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocking {
+    /// It doesn't.
+    No,
+    /// For up to so long.
+    For(Duration),
+    /// For as long as it takes.
+    Forever,
+}
+
+impl CommandEffect {
+    const PLAIN: CommandEffect = CommandEffect {
+        session: SessionEffect::None,
+        blocking: Blocking::No,
+    };
+
+    /// Looks `command` up by its name and, where that decides, its arguments. Unknown commands are
+    /// taken for plain ones. Does not allocate.
+    pub fn of(command: &Cmd) -> CommandEffect {
+        let mut arguments = command.args_iter().map(|argument| match argument {
+            Arg::Simple(bytes) => bytes,
+            _ => b"0", // the cursor of a SCAN
+        });
+        let Some(name) = arguments.next() else {
+            return Self::PLAIN;
+        };
+        let mut buffer = [0; LONGEST_NAME];
+        match uppercase(name, &mut buffer) {
+            Some(name) => lookup(name, arguments),
+            None => Self::PLAIN,
+        }
+    }
+
+    /// Whether the command neither waits nor leaves anything behind, so that it may share its
+    /// connection with others' commands.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::PLAIN
+    }
+
+    fn session(session: SessionEffect) -> Self {
+        CommandEffect {
+            session,
+            ..Self::PLAIN
+        }
+    }
+
+    fn blocking(blocking: Blocking) -> Self {
+        CommandEffect {
+            blocking,
+            ..Self::PLAIN
+        }
+    }
+}
+
+/// What a connection's session has come to differ in from that of a fresh one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    other_database: bool,
+    in_transaction: bool,
+    watching: bool,
+    changed: bool,
+}
+
+impl Session {
+    /// Takes note of a command that is being sent on a connection configured for `database`.
+    pub fn note(&mut self, effect: SessionEffect, database: i64) {
+        match effect {
+            SessionEffect::None => {}
+            SessionEffect::SelectsDatabase(selected) => {
+                self.other_database = selected != Some(database);
+            }
+            SessionEffect::OpensTransaction => self.in_transaction = true,
+            SessionEffect::EndsTransaction => {
+                self.in_transaction = false;
+                self.watching = false;
+            }
+            SessionEffect::Watches => self.watching = true,
+            SessionEffect::Unwatches => self.watching = false,
+            SessionEffect::Changes => self.changed = true,
+        }
+    }
+
+    /// Whether the next holder would notice nothing.
+    pub fn is_clean(&self) -> bool {
+        *self == Session::default()
+    }
+}
+
+const LONGEST_NAME: usize = 16;
+
+fn uppercase<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
+    let upper = buffer.get_mut(..name.len())?;
+    upper.copy_from_slice(name);
+    upper.make_ascii_uppercase();
+    Some(upper)
+}
+
+fn lookup<'a>(name: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> CommandEffect {
+    match name {
+        // Waiting at the server. The time-out's place is the command's own.
+        b"BLPOP" | b"BRPOP" | b"BLMOVE" | b"BRPOPLPUSH" | b"BZPOPMIN" | b"BZPOPMAX" => {
+            CommandEffect::blocking(seconds(arguments.last()))
+        }
+        b"BLMPOP" | b"BZMPOP" => CommandEffect::blocking(seconds(arguments.next())),
+        b"WAIT" | b"WAITAOF" => CommandEffect::blocking(milliseconds(arguments.last())),
+        b"XREAD" | b"XREADGROUP" => CommandEffect::blocking(stream_read(arguments)),
+
+        // Transactions, which end what they began.
+        b"MULTI" => CommandEffect::session(SessionEffect::OpensTransaction),
+        b"EXEC" | b"DISCARD" => CommandEffect::session(SessionEffect::EndsTransaction),
+        b"WATCH" => CommandEffect::session(SessionEffect::Watches),
+        b"UNWATCH" => CommandEffect::session(SessionEffect::Unwatches),
+
+        b"SELECT" => CommandEffect::session(SessionEffect::SelectsDatabase(
+            arguments
+                .next()
+                .and_then(|database| std::str::from_utf8(database).ok()?.parse().ok()),
+        )),
+
+        b"AUTH" | b"HELLO" | b"RESET" | b"QUIT" | b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE"
+        | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" | b"MONITOR" | b"READONLY"
+        | b"READWRITE" | b"ASKING" | b"SYNC" | b"PSYNC" | b"REPLCONF" => {
+            CommandEffect::session(SessionEffect::Changes)
+        }
+        b"CLIENT" => subcommand(
+            arguments.next(),
+            &[
+                b"SETNAME",
+                b"SETINFO",
+                b"REPLY",
+                b"TRACKING",
+                b"CACHING",
+                b"NO-EVICT",
+                b"NO-TOUCH",
+                b"IMPORT-SOURCE",
+                b"CAPA",
+            ],
+        ),
+        b"SCRIPT" => subcommand(arguments.next(), &[b"DEBUG"]),
+        _ => CommandEffect::PLAIN,
+    }
+}
+
+fn subcommand(name: Option<&[u8]>, changing: &[&[u8]]) -> CommandEffect {
+    let changes = name.is_some_and(|name| {
+        changing
+            .iter()
+            .any(|candidate| name.eq_ignore_ascii_case(candidate))
+    });
+    if changes {
+        CommandEffect::session(SessionEffect::Changes)
+    } else {
+        CommandEffect::PLAIN
+    }
+}
+
+/// XREAD blocks only where BLOCK stands among the options, which end at STREAMS.
+fn stream_read<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Blocking {
+    while let Some(argument) = arguments.next() {
+        if argument.eq_ignore_ascii_case(b"STREAMS") {
+            return Blocking::No;
+        }
+        if argument.eq_ignore_ascii_case(b"GROUP") {
+            // The names of group and consumer follow; either may be "block".
+            arguments.next();
+            arguments.next();
+        } else if argument.eq_ignore_ascii_case(b"BLOCK") {
+            return milliseconds(arguments.next());
+        }
+    }
+    Blocking::No
+}
+
+fn seconds(argument: Option<&[u8]>) -> Blocking {
+    block_for(argument, 1.0)
+}
+
+fn milliseconds(argument: Option<&[u8]>) -> Blocking {
+    block_for(argument, 1e-3)
+}
+
+/// A time-out that can't be read will be refused by the server, which takes no time.
+fn block_for(argument: Option<&[u8]>, unit_in_seconds: f64) -> Blocking {
+    let number = argument
+        .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        .and_then(|text| text.parse::<f64>().ok());
+    match number {
+        Some(0.0) => Blocking::Forever,
+        Some(number) => match Duration::try_from_secs_f64(number * unit_in_seconds) {
+            Ok(duration) => Blocking::For(duration),
+            Err(_) if number > 0.0 => Blocking::Forever,
+            Err(_) => Blocking::No,
+        },
+        None => Blocking::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redis::cmd;
+
+    #[test]
+    fn ordinary_commands_are_plain_in_any_case_of_letters() {
+        for name in [
+            "GET",
+            "set",
+            "eval",
+            "A-COMMAND-OF-SOME-MODULE-WITH-A-LONG-NAME",
+        ] {
+            assert!(CommandEffect::of(cmd(name).arg("key")).is_plain(), "{name}");
+        }
+        assert!(CommandEffect::of(&Cmd::new()).is_plain());
+    }
+
+    #[test]
+    fn session_commands_are_known_in_any_case_of_letters() {
+        for (name, sub) in [
+            ("select", "1"),
+            ("Subscribe", "news"),
+            ("CLIENT", "setname"),
+            ("client", "REPLY"),
+            ("client", "no-evict"),
+            ("monitor", ""),
+            ("hello", "3"),
+        ] {
+            assert!(
+                !CommandEffect::of(cmd(name).arg(sub)).is_plain(),
+                "{name} {sub}"
+            );
+        }
+        assert!(CommandEffect::of(cmd("CLIENT").arg("ID")).is_plain());
+    }
+
+    #[test]
+    fn a_finished_transaction_leaves_a_clean_session() {
+        let mut session = Session::default();
+        for name in ["WATCH", "MULTI", "SET"] {
+            session.note(CommandEffect::of(&cmd(name)).session, 0);
+        }
+        assert!(!session.is_clean());
+        session.note(CommandEffect::of(&cmd("EXEC")).session, 0);
+        assert!(session.is_clean());
+    }
+
+    #[test]
+    fn selecting_the_configured_database_again_leaves_a_clean_session() {
+        let mut session = Session::default();
+        session.note(CommandEffect::of(cmd("SELECT").arg(3)).session, 0);
+        assert!(!session.is_clean());
+        session.note(CommandEffect::of(cmd("SELECT").arg(0)).session, 0);
+        assert!(session.is_clean());
+    }
+
+    #[test]
+    fn blocking_commands_tell_their_own_timeout() {
+        let blocking = |words: &[&str]| {
+            let mut command = cmd(words[0]);
+            for word in &words[1..] {
+                command.arg(*word);
+            }
+            CommandEffect::of(&command).blocking
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(blocking(&["BLPOP", "list", "1"]), Blocking::For(second));
+        assert_eq!(
+            blocking(&["blpop", "list", "0.5"]),
+            Blocking::For(second / 2)
+        );
+        assert_eq!(blocking(&["BLPOP", "list", "0"]), Blocking::Forever);
+        assert_eq!(
+            blocking(&["BLMPOP", "1", "1", "l", "LEFT"]),
+            Blocking::For(second)
+        );
+        assert_eq!(blocking(&["WAIT", "1", "1000"]), Blocking::For(second));
+        assert_eq!(blocking(&["XREAD", "STREAMS", "block", "0"]), Blocking::No);
+        assert_eq!(
+            blocking(&["XREAD", "COUNT", "2", "block", "1000", "STREAMS", "s", "$"]),
+            Blocking::For(second)
+        );
+        assert_eq!(
+            blocking(&["XREADGROUP", "GROUP", "block", "c", "STREAMS", "s", ">"]),
+            Blocking::No
+        );
+        assert_eq!(blocking(&["BLPOP", "list", "soon"]), Blocking::No);
+    }
+}
