@@ -195,6 +195,16 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// None of them.
+    pub const NONE: Capabilities = Capabilities {
+        lanes: false,
+        detach: false,
+        keeps_connection_on_cancel: false,
+        sees_closed_sockets: false,
+        unix_sockets: false,
+        min_idle: false,
+    };
+
     /// Each capability by name, with whether it is claimed.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, bool)> {
         [

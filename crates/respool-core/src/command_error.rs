@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisError};
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError};
 
 use crate::CloseReason;
 use crate::error::find_cause;
@@ -117,5 +117,26 @@ impl std::error::Error for CommandError {
 impl From<CommandError> for RedisError {
     fn from(error: CommandError) -> Self {
         io::Error::new(error.io_kind(), error).into()
+    }
+}
+
+/// A command's name for an error, never its arguments. For authors of lanes.
+pub fn command_name(command: &Cmd) -> String {
+    match command.args_iter().next() {
+        Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+        _ => "an empty command".to_owned(),
+    }
+}
+
+/// A pipeline's name for an error, such as `pipeline of 3 from SET`.
+pub fn pipeline_name(pipeline: &Pipeline) -> String {
+    let kind = if pipeline.is_transaction() {
+        "transaction"
+    } else {
+        "pipeline"
+    };
+    match pipeline.cmd_iter().next() {
+        Some(first) => format!("{kind} of {} from {}", pipeline.len(), command_name(first)),
+        None => format!("empty {kind}"),
     }
 }

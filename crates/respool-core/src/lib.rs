@@ -12,6 +12,7 @@ mod backend;
 mod client;
 mod command_error;
 mod config;
+mod detached_connection;
 mod error;
 mod pool;
 mod pooled_connection;
@@ -22,11 +23,12 @@ pub use backend::{
     Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, KnownFailure, Lane,
 };
 pub use client::Client;
-pub use command_error::CommandError;
+pub use command_error::{CommandError, command_name, pipeline_name};
 pub use config::{Endpoint, PoolConfig};
+pub use detached_connection::DetachedConnection;
 pub use error::{ConnectError, ConnectErrorKind, PoolError, TimeoutKind};
 pub use pool::Pool;
-pub use pooled_connection::PooledConnection;
+pub use pooled_connection::{PooledConnection, node_is_unfit};
 pub use redis;
 pub use session::{Blocking, CommandEffect, Session, SessionEffect};
 pub use status::{CloseReason, ClosedCounts, Status};

@@ -1,10 +1,16 @@
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use tokio::runtime::Handle;
 
-use crate::{Blocking, CloseReason, CommandEffect, CommandError, Connection, PoolError, Session};
+use crate::command_error::{command_name, pipeline_name};
+use crate::{
+    Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection, PoolError,
+    Session,
+};
 
 /// A connection taken out of a pool, for its holder alone. Dropping it gives it back, wherever
 /// that happens.
@@ -22,8 +28,10 @@ use crate::{Blocking, CloseReason, CommandEffect, CommandError, Connection, Pool
 /// - A command that failed without a reply is never sent again; [`CommandError`] tells whether it
 ///   may have been executed.
 pub struct PooledConnection {
-    /// `None` only once it was detached.
-    connection: Option<Box<dyn Connection>>,
+    /// `None` only once it was detached. Never locked: the mutex makes this type `Sync`, which
+    /// `AsyncCommands` asks for, whatever the backend's connection is.
+    connection: Mutex<Option<Box<dyn Connection>>>,
+    database: i64,
     response_timeout: Option<Duration>,
     session: Session,
     condemned: Option<CloseReason>,
@@ -32,7 +40,8 @@ pub struct PooledConnection {
 impl PooledConnection {
     pub(crate) fn new(connection: Box<dyn Connection>, response_timeout: Option<Duration>) -> Self {
         PooledConnection {
-            connection: Some(connection),
+            database: connection.get_db(),
+            connection: Mutex::new(Some(connection)),
             response_timeout,
             session: Session::default(),
             condemned: None,
@@ -46,9 +55,9 @@ impl PooledConnection {
     ///
     /// [`PoolError::Unsupported`] where the backend can't ([`crate::Capabilities::detach`]); the
     /// connection is closed then.
-    pub fn detach(mut self) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
-        match self.connection.take() {
-            Some(connection) => connection.detach(),
+    pub fn detach(mut self) -> Result<DetachedConnection, PoolError> {
+        match self.connection().take() {
+            Some(connection) => Ok(DetachedConnection::new(connection.detach()?)),
             None => Err(PoolError::Closed),
         }
     }
@@ -62,10 +71,16 @@ impl PooledConnection {
     fn condemn(&mut self, reason: CloseReason) {
         if self.condemned.is_none() {
             self.condemned = Some(reason);
-            if let Some(connection) = &mut self.connection {
+            if let Some(connection) = self.connection() {
                 connection.condemn(reason);
             }
         }
+    }
+
+    fn connection(&mut self) -> &mut Option<Box<dyn Connection>> {
+        self.connection
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long to wait for a reply: a command's own time-out governs (CMD-3).
@@ -78,7 +93,7 @@ impl PooledConnection {
     }
 
     fn usable(&mut self) -> Result<&mut Box<dyn Connection>, CloseReason> {
-        match (self.condemned, &mut self.connection) {
+        match (self.condemned, self.connection()) {
             (Some(reason), _) => Err(reason),
             (None, Some(connection)) => Ok(connection),
             (None, None) => Err(CloseReason::Detached),
@@ -128,7 +143,7 @@ impl ConnectionLike for PooledConnection {
                 Ok(connection) => connection,
                 Err(reason) => {
                     request.finish();
-                    return Err(CommandError::not_sent(name_of(command), reason).into());
+                    return Err(CommandError::not_sent(command_name(command), reason).into());
                 }
             };
             // Dropped here: the guard tells the connection that a reply is owed, or closes it.
@@ -138,7 +153,7 @@ impl ConnectionLike for PooledConnection {
                 request.holder.note_unawaited_reply();
             }
             let holder = request.holder_after();
-            let reply = holder.verdict(&|| name_of(command), outcome)?;
+            let reply = holder.verdict(&|| command_name(command), outcome)?;
             holder.retire_if_unfit(&reply);
             Ok(reply)
         })
@@ -172,7 +187,7 @@ impl ConnectionLike for PooledConnection {
                 Ok(connection) => connection,
                 Err(reason) => {
                     request.finish();
-                    return Err(CommandError::not_sent(name_of_pipeline(pipeline), reason).into());
+                    return Err(CommandError::not_sent(pipeline_name(pipeline), reason).into());
                 }
             };
             // Dropped here: as above.
@@ -180,7 +195,7 @@ impl ConnectionLike for PooledConnection {
             let outcome = within(limit, replies).await;
             request.finish();
             let holder = request.holder_after();
-            let replies = holder.verdict(&|| name_of_pipeline(pipeline), outcome)?;
+            let replies = holder.verdict(&|| pipeline_name(pipeline), outcome)?;
             for reply in &replies {
                 holder.retire_if_unfit(reply);
             }
@@ -189,9 +204,7 @@ impl ConnectionLike for PooledConnection {
     }
 
     fn get_db(&self) -> i64 {
-        self.connection
-            .as_ref()
-            .map_or(0, |connection| connection.get_db())
+        self.database
     }
 }
 
@@ -215,7 +228,7 @@ impl fmt::Debug for PooledConnection {
 impl PooledConnection {
     /// A command sent with `set_no_response` may be answered all the same.
     fn note_unawaited_reply(&mut self) {
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = self.connection() {
             connection.owe_reply();
         }
     }
@@ -256,7 +269,7 @@ impl Drop for RequestGuard<'_> {
         }
         if self.blocks {
             self.holder.condemn(CloseReason::Cancelled);
-        } else if let Some(connection) = &mut self.holder.connection {
+        } else if let Some(connection) = self.holder.connection() {
             connection.owe_reply();
         }
     }
@@ -273,6 +286,10 @@ async fn within<T>(
 ) -> Outcome<T> {
     match limit {
         None => Outcome::Replied(request.await),
+        // The timer would panic without a runtime.
+        Some(_) if Handle::try_current().is_err() => {
+            Outcome::Replied(Err(PoolError::NoRuntime.into()))
+        }
         Some(limit) => match tokio::time::timeout(limit, request).await {
             Ok(result) => Outcome::Replied(result),
             Err(_) => Outcome::NoReply(limit),
@@ -285,25 +302,8 @@ fn ends_connection(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Parse
 }
 
-fn node_is_unfit(code: &str) -> bool {
+/// Whether a reply's error code says that its node no longer serves: after a failover, while it
+/// loads its data (LIFE-7). For authors of backends.
+pub fn node_is_unfit(code: &str) -> bool {
     matches!(code, "READONLY" | "LOADING" | "MASTERDOWN")
-}
-
-fn name_of(command: &Cmd) -> String {
-    match command.args_iter().next() {
-        Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
-        _ => "an empty command".to_owned(),
-    }
-}
-
-fn name_of_pipeline(pipeline: &Pipeline) -> String {
-    let kind = if pipeline.is_transaction() {
-        "transaction"
-    } else {
-        "pipeline"
-    };
-    match pipeline.cmd_iter().next() {
-        Some(first) => format!("{kind} of {} from {}", pipeline.len(), name_of(first)),
-        None => format!("empty {kind}"),
-    }
 }

@@ -11,11 +11,12 @@ pub struct Status {
     pub max_size: usize,
     /// Connections not handed out, open and ready.
     pub idle: usize,
-    /// Connections handed out, or held by a lane that serves `Client`s.
+    /// Connections handed out, or busy with commands of `Client`s.
     pub in_use: usize,
     /// Connections being opened.
     pub connecting: usize,
-    /// Callers of `get` that have neither a connection nor an error yet.
+    /// Callers of `get` that are queued, for a slot or for their turn to connect. One for whom a
+    /// connection is being opened counts under `connecting` instead.
     pub waiting: usize,
     /// Connections opened since the pool was built.
     pub opened: u64,
@@ -71,13 +72,15 @@ pub enum CloseReason {
     NodeUnfit,
     /// Its holder kept it for good.
     Detached,
+    /// A lane of shared commands had nothing to do, and a caller needed its slot.
+    MadeRoom,
     /// The pool was closed, or its last handle was dropped.
     PoolClosed,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`ClosedCounts::iter`].
-    pub const ALL: [CloseReason; 8] = [
+    pub const ALL: [CloseReason; 9] = [
         CloseReason::Broken,
         CloseReason::TimedOut,
         CloseReason::Cancelled,
@@ -85,6 +88,7 @@ impl CloseReason {
         CloseReason::Expired,
         CloseReason::NodeUnfit,
         CloseReason::Detached,
+        CloseReason::MadeRoom,
         CloseReason::PoolClosed,
     ];
 
@@ -98,6 +102,7 @@ impl CloseReason {
             CloseReason::Expired => "expired",
             CloseReason::NodeUnfit => "node_unfit",
             CloseReason::Detached => "detached",
+            CloseReason::MadeRoom => "made_room",
             CloseReason::PoolClosed => "pool_closed",
         }
     }

@@ -1,0 +1,363 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use respool_core::{ConnectError, PoolConfig, PoolError};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use crate::back_off;
+use crate::poll::wants_only_what_is_there;
+use crate::{Glance, Ledger, Link, Opening};
+
+/// Opens one connection.
+#[async_trait]
+pub trait Dial: Send + Sync + 'static {
+    /// What it opens.
+    type Link: Link;
+
+    /// Opens a connection and performs its handshake. Limits no time: the [`Dialler`] does.
+    async fn dial(&self, opening: Opening) -> Result<Self::Link, ConnectError>;
+}
+
+/// Opens connections for callers who may give up, to a server that may be down.
+///
+/// - A connection is opened in a task of its own: a caller who gives up throws none away, it goes
+///   to whoever asks next (GET-6).
+/// - No more are opened than callers ask for (GET-6), nor than the ledger has permits (GET-2).
+/// - After a failure one attempt at a time is made, with growing pauses, and all callers wait for
+///   its outcome (LIFE-3). What won't get better by itself, such as a refused login, is told to
+///   them at once, and asked again only after a pause.
+/// - A task that dies with its runtime is replaced by one on the runtime of a caller who is still
+///   there (LIFE-5).
+pub struct Dialler<D: Dial> {
+    shared: Arc<Shared<D>>,
+}
+
+struct Shared<D: Dial> {
+    dial: D,
+    ledger: Arc<Ledger>,
+    address: String,
+    connect_timeout: Option<Duration>,
+    state: Mutex<State<D::Link>>,
+}
+
+/// The lock is never held across an await, and no link is dropped under it.
+struct State<L> {
+    /// Opened, but whoever asked has gone.
+    ready: Vec<L>,
+    askers: VecDeque<oneshot::Sender<Answer<L>>>,
+    /// Tasks that dial.
+    dialling: usize,
+    tasks: Vec<AbortHandle>,
+    failures: u32,
+    retry_at: Option<Instant>,
+    last_error: Option<ConnectError>,
+    closed: bool,
+}
+
+enum Answer<L> {
+    Opened(L),
+    Failed(ConnectError),
+    Closed,
+    /// The task that dialled has gone with its runtime: ask again.
+    AskAgain,
+}
+
+impl<D: Dial> Dialler<D> {
+    /// A dialler for the pool of `config`, whose connections `ledger` counts.
+    pub fn new(dial: D, config: &PoolConfig, ledger: Arc<Ledger>) -> Self {
+        Dialler {
+            shared: Arc::new(Shared {
+                dial,
+                ledger,
+                address: config.endpoint.to_string(),
+                connect_timeout: config.connect_timeout,
+                state: Mutex::new(State {
+                    ready: Vec::new(),
+                    askers: VecDeque::new(),
+                    dialling: 0,
+                    tasks: Vec::new(),
+                    failures: 0,
+                    retry_at: None,
+                    last_error: None,
+                    closed: false,
+                }),
+            }),
+        }
+    }
+
+    /// A new connection: one that was opened for somebody who has gone, or one opened now. Waits
+    /// for as long as it takes, trying again with pauses while the server can't be reached.
+    ///
+    /// Dropping the future loses nothing: the connection goes to whoever asks next.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Connect`] for what won't get better by itself, [`PoolError::Closed`].
+    pub async fn connect(&self) -> Result<D::Link, PoolError> {
+        if wants_only_what_is_there() {
+            return self.try_ready().ok_or_else(|| {
+                // Never seen by a user: `try_take` makes it "nothing idle".
+                PoolError::config("try_get", "no connection is ready")
+            });
+        }
+        let _asker = self.shared.ledger.asker();
+        loop {
+            let mut asker = match self.ask()? {
+                Ask::Ready(link) => return Ok(link),
+                Ask::Wait(asker) => asker,
+            };
+            match asker.answer().await {
+                Answer::Opened(link) => return Ok(link),
+                Answer::Failed(error) => return Err(error.into()),
+                Answer::Closed => return Err(PoolError::Closed),
+                // The runtime may be ending around us: give it the chance to.
+                Answer::AskAgain => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// A connection that is ready without dialling, if there is one.
+    pub fn try_ready(&self) -> Option<D::Link> {
+        self.shared.take_ready()
+    }
+
+    /// The last failure to connect, if there was no success since.
+    pub fn last_error(&self) -> Option<ConnectError> {
+        self.shared.state().last_error.clone()
+    }
+
+    /// Ends it: whoever asks gets [`PoolError::Closed`], connections being opened are given up.
+    pub fn close(&self) {
+        let (askers, tasks, ready) = {
+            let mut state = self.shared.state();
+            state.closed = true;
+            (
+                std::mem::take(&mut state.askers),
+                std::mem::take(&mut state.tasks),
+                std::mem::take(&mut state.ready),
+            )
+        };
+        for asker in askers {
+            let _ = asker.send(Answer::Closed);
+        }
+        for task in tasks {
+            task.abort();
+        }
+        drop(ready);
+    }
+
+    fn ask(&self) -> Result<Ask<D>, PoolError> {
+        if let Some(link) = self.shared.take_ready() {
+            return Ok(Ask::Ready(link));
+        }
+        let mut state = self.shared.state();
+        if state.closed {
+            return Err(PoolError::Closed);
+        }
+        if let (Some(error), Some(retry_at)) = (&state.last_error, state.retry_at)
+            && error.is_permanent()
+            && Instant::now() < retry_at
+        {
+            return Err(error.clone().into());
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.askers.push_back(sender);
+        self.shared.dial_if_needed(&mut state);
+        Ok(Ask::Wait(Asker {
+            shared: self.shared.clone(),
+            receiver,
+        }))
+    }
+}
+
+impl<D: Dial> Shared<D> {
+    fn state(&self) -> MutexGuard<'_, State<D::Link>> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A ready connection that is still fit.
+    fn take_ready(&self) -> Option<D::Link> {
+        loop {
+            let mut link = self.state().ready.pop()?;
+            match link.glance() {
+                Glance::Fit | Glance::Unsettled => return Some(link),
+                Glance::Unfit(reason) => link.condemn(reason),
+            }
+        }
+    }
+
+    /// As many tasks as callers that still ask; after a failure, one.
+    fn dial_if_needed(self: &Arc<Self>, state: &mut State<D::Link>) {
+        state.askers.retain(|asker| !asker.is_closed());
+        state.tasks.retain(|task| !task.is_finished());
+        let wanted = match state.failures {
+            0 => state.askers.len(),
+            _ => state.askers.len().min(1),
+        };
+        while state.dialling < wanted {
+            state.dialling += 1;
+            let task = DialTask {
+                shared: self.clone(),
+            };
+            state.tasks.push(tokio::spawn(task.run()).abort_handle());
+        }
+    }
+
+    /// Gives an opened connection to the first who still asks, or keeps it.
+    fn deliver(&self, mut link: D::Link) {
+        loop {
+            let mut state = self.state();
+            if state.closed {
+                drop(state);
+                return;
+            }
+            match state.askers.pop_front() {
+                None => {
+                    state.ready.push(link);
+                    return;
+                }
+                Some(asker) => match asker.send(Answer::Opened(link)) {
+                    Ok(()) => return,
+                    Err(Answer::Opened(returned)) => link = returned,
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+
+    fn answer_all(&self, answer: impl Fn() -> Answer<D::Link>) {
+        let askers = std::mem::take(&mut self.state().askers);
+        for asker in askers {
+            let _ = asker.send(answer());
+        }
+    }
+
+    async fn dial_once(&self) -> Result<D::Link, ConnectError> {
+        let opening = self.ledger.opening().await;
+        let dial = self.dial.dial(opening);
+        match self.connect_timeout {
+            None => dial.await,
+            Some(limit) => match tokio::time::timeout(limit, dial).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(ConnectError::timed_out(self.address.as_str(), limit)),
+            },
+        }
+    }
+}
+
+enum Ask<D: Dial> {
+    Ready(D::Link),
+    Wait(Asker<D>),
+}
+
+/// A caller that waits for its answer. What was sent to one who has gone goes to the next.
+struct Asker<D: Dial> {
+    shared: Arc<Shared<D>>,
+    receiver: oneshot::Receiver<Answer<D::Link>>,
+}
+
+impl<D: Dial> Asker<D> {
+    async fn answer(&mut self) -> Answer<D::Link> {
+        (&mut self.receiver).await.unwrap_or(Answer::AskAgain)
+    }
+}
+
+impl<D: Dial> Drop for Asker<D> {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(Answer::Opened(link)) = self.receiver.try_recv() {
+            self.shared.deliver(link);
+        }
+    }
+}
+
+/// A task that dials, from its spawning to its end, however that comes.
+struct DialTask<D: Dial> {
+    shared: Arc<Shared<D>>,
+}
+
+impl<D: Dial> DialTask<D> {
+    async fn run(self) {
+        let shared = &self.shared;
+        loop {
+            let retry_at = shared.state().retry_at;
+            if let Some(retry_at) = retry_at {
+                tokio::time::sleep_until(retry_at.into()).await;
+            }
+            if !self.is_wanted() {
+                return;
+            }
+            match shared.dial_once().await {
+                Ok(link) => {
+                    let mut state = shared.state();
+                    state.failures = 0;
+                    state.retry_at = None;
+                    state.last_error = None;
+                    drop(state);
+                    shared.deliver(link);
+                    return;
+                }
+                Err(error) => {
+                    let permanent = error.is_permanent();
+                    tracing::warn!(%error, "could not connect");
+                    let mut state = shared.state();
+                    state.failures = state.failures.saturating_add(1);
+                    state.retry_at = Some(Instant::now() + back_off::pause(state.failures));
+                    state.last_error = Some(error.clone());
+                    let others_try = state.dialling > 1;
+                    drop(state);
+                    if permanent {
+                        shared.answer_all(|| Answer::Failed(error.clone()));
+                        return;
+                    }
+                    if others_try {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether anybody still asks, and nobody else dials for them.
+    fn is_wanted(&self) -> bool {
+        let mut state = self.shared.state();
+        state.askers.retain(|asker| !asker.is_closed());
+        !state.closed && !state.askers.is_empty()
+    }
+}
+
+impl<D: Dial> Drop for DialTask<D> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.dialling -= 1;
+        state.askers.retain(|asker| !asker.is_closed());
+        // Whoever still asks starts a task on a runtime that is there.
+        let abandoned = state.dialling < state.askers.len() && !state.closed;
+        drop(state);
+        if abandoned {
+            self.shared.answer_all(|| Answer::AskAgain);
+        }
+    }
+}
+
+impl<D: Dial> Clone for Dialler<D> {
+    fn clone(&self) -> Self {
+        Dialler {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<D: Dial> fmt::Debug for Dialler<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialler")
+            .field("address", &self.shared.address)
+            .finish_non_exhaustive()
+    }
+}

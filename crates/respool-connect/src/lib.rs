@@ -1,0 +1,38 @@
+//! What respool's wrapped backends share. Authors of backends read this; users never see it.
+//!
+//! A wrapped pool brings its queue and its store of idle connections. The rest, which none of them
+//! keeps by itself, is here:
+//!
+//! - [`Socket`]: a socket that can be looked at without a round trip, closed from anywhere, and
+//!   moved to another runtime.
+//! - [`RedisLink`]: a connection of the redis crate on such a socket, driven by its holder's own
+//!   task, so that it needs no task of its own and no particular runtime.
+//! - [`Dialler`]: opens connections so that a caller who gives up throws none away, a crowd opens
+//!   no more than it needs, and a server that is down is not stormed.
+//! - [`Ledger`]: counts every connection from the first byte to the server's last, so that a
+//!   snapshot adds up and the server never sees more than `max_size`.
+//! - [`Wrapped`]: all of it together as a [`respool_core::Backend`], over anything that can
+//!   [take and give back](Slots).
+
+mod back_off;
+mod dialler;
+mod farewell;
+mod ledger;
+mod link;
+mod poll;
+mod redis_dial;
+mod redis_link;
+mod runtime_watch;
+mod socket;
+mod wrapped;
+
+pub use dialler::{Dial, Dialler};
+pub use farewell::Parting;
+pub use ledger::{CloseNow, Ledger, Opening, Place};
+pub use link::{Glance, Link, LinkAge};
+pub use poll::{at_once, run_to_end};
+pub use redis_dial::RedisDial;
+pub use redis_link::{RedisLink, SharedParts};
+pub use runtime_watch::RuntimeWatch;
+pub use socket::{Look, Socket, SocketStream};
+pub use wrapped::{LaneOfPool, Slots, Wrapped};

@@ -1,0 +1,306 @@
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use respool_core::{CloseReason, PoolConfig};
+
+use crate::{CloseNow, Glance, Link, LinkAge, Look, Opening, Parting, Place, Socket};
+
+/// A connection of the redis crate on a [`Socket`] of ours, driven by its holder's own task.
+///
+/// The crate splits a connection into a handle and a driver, and usually runs the driver as a task
+/// of its own. A link keeps both, and whoever awaits a reply drives it. So no wake-up crosses
+/// threads, nothing is left running when the link is dropped, and no runtime is needed between two
+/// requests: on the next one the socket is moved to the runtime that asks (LIFE-5).
+///
+/// A request that is dropped half-way leaves its bytes and its owed reply with the driver; the
+/// next request goes on with them, and the crate discards a reply that nobody awaits (CMD-1).
+pub struct RedisLink {
+    connection: MultiplexedConnection,
+    /// `None` once it has ended: the connection is lost.
+    driver: Option<Driver>,
+    socket: Arc<Socket>,
+    age: LinkAge,
+    condemned: bool,
+    /// `None` once it was detached from its pool.
+    place: Option<Place>,
+}
+
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl RedisLink {
+    /// Performs the handshake on `socket`: login, database, protocol, and one harmless command
+    /// that shows whether the server serves us.
+    ///
+    /// Dropping the future gives up; the permit of `opening` is kept until the server has let go.
+    ///
+    /// # Errors
+    ///
+    /// What the server or the network says, the first error line of the server first.
+    pub(crate) async fn open(
+        socket: Arc<Socket>,
+        opening: Opening,
+        config: &PoolConfig,
+    ) -> RedisResult<Self> {
+        let half_open = HalfOpen {
+            socket,
+            opening: Some(opening),
+        };
+        match Self::handshake(&half_open.socket, config).await {
+            Ok((connection, driver)) => {
+                let socket = half_open.socket.clone();
+                Ok(RedisLink {
+                    connection,
+                    driver: Some(driver),
+                    age: LinkAge::new(config),
+                    condemned: false,
+                    place: half_open.opened(),
+                    socket,
+                })
+            }
+            Err(error) => Err(what_the_server_said(&half_open.socket, error)),
+        }
+    }
+
+    /// The two halves, for a connection that many share and a task drives. The link's place and
+    /// socket stay the caller's to end.
+    pub fn into_shared(mut self) -> Option<SharedParts> {
+        Some(SharedParts {
+            connection: self.connection.clone(),
+            driver: self.driver.take()?,
+            socket: self.socket.clone(),
+            place: self.place.take()?,
+        })
+    }
+
+    async fn handshake(
+        socket: &Arc<Socket>,
+        config: &PoolConfig,
+    ) -> RedisResult<(MultiplexedConnection, Driver)> {
+        let info = config.endpoint.connection_info().redis_settings();
+        // The time-outs are respool's: for the handshake around it, for replies in PooledConnection.
+        let settings = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None);
+        let (mut connection, driver) =
+            MultiplexedConnection::new_with_config(info, socket.stream(), settings).await?;
+        let mut driver: Option<Driver> = Some(Box::pin(driver));
+
+        // The crate's handshake ignores what it can't use: a server that wants a password, is still
+        // loading or is full would only say so to the first user. DBSIZE asks for all of these.
+        let reply = drive(
+            &mut driver,
+            connection.send_packed_command(&redis::cmd("DBSIZE")),
+        )
+        .await?;
+        if let Value::ServerError(error) = &reply
+            && matches!(error.code(), "NOAUTH" | "LOADING" | "MASTERDOWN")
+        {
+            reply.extract_error()?;
+        } else if let Value::ServerError(error) = &reply
+            && error
+                .details()
+                .is_some_and(|text| text.contains("max number of clients"))
+        {
+            reply.extract_error()?;
+        }
+        socket.forget_first_reply();
+        match driver {
+            Some(driver) => Ok((connection, driver)),
+            None => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+        }
+    }
+
+    /// Before each request: the socket belongs to whoever asks.
+    fn prepare(&self) -> RedisResult<()> {
+        Ok(self.socket.move_to_this_runtime()?)
+    }
+
+    /// What was written must leave now: nobody will await the reply and drive it out.
+    async fn push_out(&mut self) {
+        poll_fn(|context| {
+            poll_driver(&mut self.driver, context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+/// What is left of a [`RedisLink`] that is to be shared.
+pub struct SharedParts {
+    /// The handle, to be cloned.
+    pub connection: MultiplexedConnection,
+    /// What makes it work, to be spawned.
+    pub driver: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The socket, to be looked at and closed.
+    pub socket: Arc<Socket>,
+    /// Its place in the ledger.
+    pub place: Place,
+}
+
+impl ConnectionLike for RedisLink {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            self.prepare()?;
+            let reply = drive(
+                &mut self.driver,
+                self.connection.send_packed_command(command),
+            )
+            .await;
+            if command.is_no_response() {
+                self.push_out().await;
+            }
+            reply
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            self.prepare()?;
+            drive(
+                &mut self.driver,
+                self.connection
+                    .send_packed_commands(pipeline, offset, count),
+            )
+            .await
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.connection.get_db()
+    }
+}
+
+impl Link for RedisLink {
+    fn place(&mut self) -> Option<&mut Place> {
+        self.place.as_mut()
+    }
+
+    fn glance(&mut self) -> Glance {
+        if self.condemned || self.driver.is_none() {
+            return Glance::Unfit(CloseReason::Broken);
+        }
+        let look = self.socket.look();
+        match (look, self.age.glance()) {
+            (Look::Ended, _) => Glance::Unfit(CloseReason::Broken),
+            (_, unfit @ Glance::Unfit(_)) => unfit,
+            // Bytes that nobody is owed would be taken for the next request's reply (CMD-6).
+            (Look::Unread, _) if !self.age.owes() => Glance::Unfit(CloseReason::Broken),
+            (_, glance) => glance,
+        }
+    }
+
+    async fn settle(&mut self) -> bool {
+        let limit = self.age.settle_within();
+        // Dropped here: this PING's reply is owed as well, which changes nothing.
+        self.age.owe();
+        let ping = redis::cmd("PING");
+        let answered = tokio::time::timeout(limit, self.req_packed_command(&ping)).await;
+        let settled = matches!(answered, Ok(Ok(_)));
+        if settled {
+            self.age.settled();
+        }
+        settled
+    }
+
+    fn owe_reply(&mut self) {
+        self.age.owe();
+    }
+
+    fn condemn(&mut self, reason: CloseReason) {
+        self.condemned = true;
+        if let Some(place) = &mut self.place {
+            place.set_reason(reason);
+        }
+        self.socket.say_goodbye();
+    }
+
+    fn came_back(&mut self) {
+        self.age.came_back();
+    }
+
+    fn detached(mut self) -> Option<Box<dyn ConnectionLike + Send>> {
+        if let Some(mut place) = self.place.take() {
+            place.set_reason(CloseReason::Detached);
+        }
+        Some(Box::new(self))
+    }
+}
+
+impl Drop for RedisLink {
+    fn drop(&mut self) {
+        if let Some(place) = &mut self.place {
+            // The driver holds a stream on the socket: without it, nobody but the ledger does.
+            self.driver = None;
+            self.socket.say_goodbye();
+            place.part(Parting::Watched(self.socket.clone()));
+        }
+    }
+}
+
+/// Runs `request` and the driver together, in the task that awaits it.
+///
+/// The driver comes first, so that its wake-ups reach this task rather than the one that held the
+/// connection before; and once more after the request, which may have given it something to write.
+async fn drive<T>(
+    driver: &mut Option<Driver>,
+    request: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
+    let mut request = pin!(request);
+    poll_fn(|context| {
+        poll_driver(driver, context);
+        if let Poll::Ready(reply) = request.as_mut().poll(context) {
+            return Poll::Ready(reply);
+        }
+        poll_driver(driver, context);
+        Poll::Pending
+    })
+    .await
+}
+
+/// A driver that has ended has failed its request, which wakes this task.
+fn poll_driver(driver: &mut Option<Driver>, context: &mut Context<'_>) {
+    if let Some(running) = driver
+        && running.as_mut().poll(context).is_ready()
+    {
+        *driver = None;
+    }
+}
+
+/// A connection in its handshake. However it ends, the server may know of it.
+struct HalfOpen {
+    socket: Arc<Socket>,
+    opening: Option<Opening>,
+}
+
+impl HalfOpen {
+    fn opened(mut self) -> Option<Place> {
+        let closer: Arc<dyn CloseNow> = self.socket.clone();
+        Some(self.opening.take()?.opened(closer))
+    }
+}
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            self.socket.say_goodbye();
+            opening.failed(Parting::Watched(self.socket.clone()));
+        }
+    }
+}
+
+/// A full server answers with an error line and closes; the crate then reports only the end.
+fn what_the_server_said(socket: &Socket, error: redis::RedisError) -> redis::RedisError {
+    if !error.is_io_error() {
+        return error;
+    }
+    socket.first_error().unwrap_or(error)
+}

@@ -1,0 +1,382 @@
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use redis::ConnectionAddr;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::runtime::{Handle, Id};
+
+use crate::CloseNow;
+
+/// How long a silent connection lives before the operating system asks the other side.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// How much of the first reply is kept for an error message.
+const FIRST_REPLY: usize = 256;
+
+/// How long a server that refuses connections may take to say why.
+const FIRST_WORDS: Duration = Duration::from_millis(200);
+
+/// A socket that others than its reader and writer can look at, close, and move.
+///
+/// The redis crate reads and writes it through [`SocketStream`]; everybody else shares this. The
+/// lock is held for one system call, never across an await.
+pub struct Socket {
+    net: Mutex<Option<Net>>,
+    /// The stream has ended, failed, or was dropped: costs nothing to read.
+    ended: AtomicBool,
+    first_reply: Mutex<Option<Vec<u8>>>,
+}
+
+/// A stream with the runtime that its readiness comes from.
+struct Net {
+    stream: NetStream,
+    home: Id,
+}
+
+enum NetStream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// What a look at an idle socket shows, without waiting and without a round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing has happened.
+    Quiet,
+    /// Bytes that nobody asked for, or nobody has read.
+    Unread,
+    /// The other side has closed it, or it failed.
+    Ended,
+}
+
+impl Socket {
+    /// Connects to `address`, trying every address of a name. Dropping the future gives up.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says; `Unsupported` for an address of another kind.
+    pub async fn connect(address: &ConnectionAddr) -> io::Result<Arc<Socket>> {
+        let stream = match address {
+            ConnectionAddr::Tcp(host, port) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                // Commands are written whole, so waiting to fill a packet only costs time.
+                stream.set_nodelay(true)?;
+                SockRef::from(&stream)
+                    .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
+                NetStream::Tcp(stream)
+            }
+            #[cfg(unix)]
+            ConnectionAddr::Unix(path) => NetStream::Unix(UnixStream::connect(path).await?),
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "an address of this kind can't be used here",
+                ));
+            }
+        };
+        Ok(Arc::new(Socket {
+            net: Mutex::new(Some(Net {
+                stream,
+                home: Handle::current().id(),
+            })),
+            ended: AtomicBool::new(false),
+            first_reply: Mutex::new(Some(Vec::new())),
+        }))
+    }
+
+    /// The reading and writing side. When it is dropped the socket counts as ended.
+    pub fn stream(self: &Arc<Self>) -> SocketStream {
+        SocketStream {
+            socket: self.clone(),
+        }
+    }
+
+    /// Whether the stream has ended, failed, or was dropped, as far as anybody noticed.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Looks at the socket: one system call, no waiting, nothing consumed.
+    ///
+    /// It asks the operating system rather than tokio, whose readiness comes with the next turn
+    /// of a reactor that may not be running.
+    pub fn look(&self) -> Look {
+        if self.has_ended() {
+            return Look::Ended;
+        }
+        match self.net().as_ref().map(Net::peek) {
+            Some(Ok(0)) | None => Look::Ended,
+            Some(Ok(_)) => Look::Unread,
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Look::Quiet,
+            Some(Err(_)) => Look::Ended,
+        }
+    }
+
+    /// Makes the current runtime the one that the socket's readiness comes from. Costs a
+    /// comparison when it is already.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says when it refuses to register the socket.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, or on one whose I/O is not enabled.
+    pub fn move_to_this_runtime(&self) -> io::Result<()> {
+        let here = Handle::current().id();
+        let mut net = self.net();
+        match net.take() {
+            Some(there) if there.home == here => *net = Some(there),
+            Some(there) => {
+                *net = Some(Net {
+                    stream: there.stream.registered_here()?,
+                    home: here,
+                });
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Tells the server that nothing more will come. It then closes its side, which
+    /// [`server_has_let_go`](Socket::server_has_let_go) shows. Works anywhere.
+    pub fn say_goodbye(&self) {
+        self.ended.store(true, Ordering::Release);
+        if let Some(net) = self.net().as_ref() {
+            // Already gone is as good.
+            let _ = net.stream.sock_ref().shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    /// Whether the server has closed its side.
+    pub(crate) fn server_has_let_go(&self) -> bool {
+        let net = self.net();
+        match net.as_ref() {
+            None => true,
+            Some(net) => loop {
+                match net.discard() {
+                    Ok(0) => return true,
+                    Ok(_) => {}
+                    Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+                }
+            },
+        }
+    }
+
+    /// Waits until the server has closed its side. Dropping it changes nothing.
+    pub(crate) async fn until_server_lets_go(&self) {
+        if self.move_to_this_runtime().is_err() {
+            return;
+        }
+        let mut buffer = [0; 1024];
+        loop {
+            let read = poll_fn(|context| {
+                let mut buffer = ReadBuf::new(&mut buffer);
+                match self.net().as_mut() {
+                    None => Poll::Ready(Ok(0)),
+                    Some(net) => net
+                        .stream
+                        .poll_read(context, &mut buffer)
+                        .map_ok(|()| buffer.filled().len()),
+                }
+            });
+            match read.await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// What a server that closes each connection at once says before it does, if anything: for
+    /// libraries that don't pass it on. Opens a connection of its own; bounded in time.
+    pub async fn first_words(address: &ConnectionAddr) -> Option<redis::RedisError> {
+        let heard = async {
+            let socket = Socket::connect(address).await.ok()?;
+            let mut stream = socket.stream();
+            let mut buffer = [0; FIRST_REPLY];
+            let mut buffer = ReadBuf::new(&mut buffer);
+            poll_fn(|context| Pin::new(&mut stream).poll_read(context, &mut buffer))
+                .await
+                .ok()?;
+            socket.first_error()
+        };
+        tokio::time::timeout(FIRST_WORDS, heard).await.ok()?
+    }
+
+    /// The first line that the server ever sent, if it is an error.
+    pub(crate) fn first_error(&self) -> Option<redis::RedisError> {
+        let line = self.first_error_line()?;
+        let (code, detail) = line.split_once(' ').unwrap_or((&line, ""));
+        Some(redis::make_extension_error(
+            code.to_owned(),
+            Some(detail.to_owned()),
+        ))
+    }
+
+    /// The first line that the server ever sent, without its line end, if it is an error.
+    fn first_error_line(&self) -> Option<String> {
+        let first_reply = self.first_reply();
+        let bytes = first_reply.as_ref()?.strip_prefix(b"-")?;
+        let line = bytes.split(|byte| *byte == b'\r').next()?;
+        Some(String::from_utf8_lossy(line).into_owned())
+    }
+
+    /// The handshake is over: stops keeping what the server sends.
+    pub(crate) fn forget_first_reply(&self) {
+        *self.first_reply() = None;
+    }
+
+    fn keep_first_reply(&self, bytes: &[u8]) {
+        if let Some(first_reply) = self.first_reply().as_mut() {
+            let room = FIRST_REPLY.saturating_sub(first_reply.len());
+            first_reply.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    fn net(&self) -> MutexGuard<'_, Option<Net>> {
+        self.net
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn first_reply(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.first_reply
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl CloseNow for Socket {
+    fn close_now(&self) {
+        self.ended.store(true, Ordering::Release);
+        if let Some(net) = self.net().as_ref() {
+            let _ = net.stream.sock_ref().shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+impl Net {
+    fn peek(&self) -> io::Result<usize> {
+        let mut byte = [MaybeUninit::uninit()];
+        self.stream.sock_ref().peek(&mut byte)
+    }
+
+    fn discard(&self) -> io::Result<usize> {
+        let mut buffer = [MaybeUninit::uninit(); 1024];
+        self.stream.sock_ref().recv(&mut buffer)
+    }
+}
+
+impl NetStream {
+    fn sock_ref(&self) -> SockRef<'_> {
+        match self {
+            NetStream::Tcp(stream) => SockRef::from(stream),
+            #[cfg(unix)]
+            NetStream::Unix(stream) => SockRef::from(stream),
+        }
+    }
+
+    /// Moving works even when the runtime it came from has ended.
+    fn registered_here(self) -> io::Result<Self> {
+        Ok(match self {
+            NetStream::Tcp(stream) => NetStream::Tcp(TcpStream::from_std(stream.into_std()?)?),
+            #[cfg(unix)]
+            NetStream::Unix(stream) => NetStream::Unix(UnixStream::from_std(stream.into_std()?)?),
+        })
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            NetStream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            #[cfg(unix)]
+            NetStream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            NetStream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            #[cfg(unix)]
+            NetStream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+}
+
+/// The side of a [`Socket`] that the redis crate reads and writes.
+pub struct SocketStream {
+    socket: Arc<Socket>,
+}
+
+impl SocketStream {
+    fn with_net<T>(
+        &self,
+        operation: impl FnOnce(&mut NetStream) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let outcome = match self.socket.net().as_mut() {
+            Some(net) => operation(&mut net.stream),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        };
+        if matches!(outcome, Poll::Ready(Err(_))) {
+            self.socket.ended.store(true, Ordering::Release);
+        }
+        outcome
+    }
+}
+
+impl AsyncRead for SocketStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = self.with_net(|stream| stream.poll_read(context, buffer));
+        if let Poll::Ready(Ok(())) = outcome {
+            match &buffer.filled()[before..] {
+                [] if buffer.remaining() > 0 => self.socket.ended.store(true, Ordering::Release),
+                bytes => self.socket.keep_first_reply(bytes),
+            }
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for SocketStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with_net(|stream| stream.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.say_goodbye();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for SocketStream {
+    fn drop(&mut self) {
+        self.socket.ended.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,337 @@
+use std::fmt;
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, RedisFuture, Value};
+use respool_core::{
+    Backend, BackendInfo, Capabilities, CloseReason, Connection, Deadline, Lane, PoolConfig,
+    PoolError, Status, TimeoutKind,
+};
+use tokio::runtime::Handle;
+
+use crate::{Dial, Dialler, Glance, Ledger, Link, Place};
+
+/// What a wrapped pool brings: a queue of callers and a store of idle links.
+///
+/// Its own checks, time-outs and limits on idle links are to be switched off: [`Wrapped`] has them
+/// for all. It opens links with [`Dialler::connect`], and drops a link instead of storing it when
+/// [`Link::glance`] says that it is unfit.
+#[async_trait]
+pub trait Slots: Send + Sync + 'static {
+    /// What opens the links.
+    type Dial: Dial;
+    /// A link with its slot. Dropping it gives both back, anywhere, at once.
+    type Guard: DerefMut<Target = <Self::Dial as Dial>::Link> + Send + 'static;
+
+    /// Waits in line for a slot, first come first served, and opens a link where none is idle.
+    /// Dropping the future loses neither slot nor link.
+    async fn take(&self) -> Result<Self::Guard, PoolError>;
+
+    /// An idle link, if there is one and nobody waits for it.
+    fn try_take(&self) -> Option<Self::Guard>;
+
+    /// The link alone; its slot is free at once.
+    fn keep(guard: Self::Guard) -> <Self::Dial as Dial>::Link;
+}
+
+/// How long `close` waits for the server to notice that a connection has ended.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A wrapped pool as a [`Backend`]: what it lacks of the contract is added here, once for all.
+pub struct Wrapped<S: Slots> {
+    slots: S,
+    dialler: Dialler<S::Dial>,
+    ledger: Arc<Ledger>,
+    info: BackendInfo,
+    capabilities: Capabilities,
+    lane: Option<Box<dyn LaneOfPool>>,
+}
+
+/// A lane that ends with its pool.
+pub trait LaneOfPool: Lane + 'static {
+    /// The lane as users see it.
+    fn lane(&self) -> &dyn Lane;
+
+    /// Ends it: its connections are closed now, commands under way fail.
+    fn close_now(&self);
+}
+
+impl<S: Slots> Wrapped<S> {
+    /// A pool of `slots`, whose links come from `dialler` and are counted by its `ledger`.
+    pub fn new(
+        slots: S,
+        dialler: Dialler<S::Dial>,
+        ledger: Arc<Ledger>,
+        info: BackendInfo,
+        capabilities: Capabilities,
+    ) -> Self {
+        Wrapped {
+            slots,
+            dialler,
+            ledger,
+            info,
+            capabilities,
+            lane: None,
+        }
+    }
+
+    /// The same with a lane for [`respool_core::Client`]s.
+    pub fn with_lane(mut self, lane: impl LaneOfPool) -> Self {
+        self.lane = Some(Box::new(lane));
+        self
+    }
+
+    /// Refuses, by field name, what `config` asks for and `capabilities` don't have.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Config`].
+    pub fn check(
+        config: PoolConfig,
+        info: &BackendInfo,
+        capabilities: Capabilities,
+    ) -> Result<PoolConfig, PoolError> {
+        let config = config.checked()?;
+        if config.min_idle > 0 && !capabilities.min_idle {
+            return Err(PoolError::config(
+                "min_idle",
+                format!(
+                    "backend {} does not keep connections ready; leave it at 0",
+                    info.name
+                ),
+            ));
+        }
+        Ok(config)
+    }
+
+    /// Takes links until one is fit. Whatever it holds when it is dropped goes back.
+    async fn take_fit(&self) -> Result<Box<Lent<S>>, PoolError> {
+        loop {
+            let mut lent = Lent::new(self.slots.take().await?, self.info.name);
+            match lent.link_mut().map(Link::glance) {
+                Some(Glance::Fit) => return Ok(Box::new(lent)),
+                Some(Glance::Unfit(reason)) => lent.condemn(reason),
+                Some(Glance::Unsettled) => {
+                    let settled = match lent.link_mut() {
+                        // Dropped here: the link goes back and is settled by whoever takes it next.
+                        Some(link) => link.settle().await,
+                        None => false,
+                    };
+                    if settled {
+                        return Ok(Box::new(lent));
+                    }
+                    lent.condemn(CloseReason::TimedOut);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn timed_out(&self, deadline: Deadline) -> PoolError {
+        let last_error = self.dialler.last_error();
+        let status = self.ledger.status();
+        let phase = if self.ledger.is_exhausted() {
+            TimeoutKind::Wait
+        } else if status.connecting > 0 || last_error.is_some() {
+            TimeoutKind::Connect
+        } else {
+            TimeoutKind::Check
+        };
+        PoolError::timeout(phase, deadline.waited(), status, last_error)
+    }
+
+    /// Refuses newcomers, and ends what nobody holds.
+    fn shut(&self) {
+        self.ledger.close();
+        self.dialler.close();
+        while let Some(guard) = self.slots.try_take() {
+            Lent::<S>::new(guard, self.info.name).condemn(CloseReason::PoolClosed);
+        }
+    }
+
+    fn cut_off(&self) {
+        self.ledger.close_all_sockets();
+        if let Some(lane) = &self.lane {
+            lane.close_now();
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Slots> Backend for Wrapped<S> {
+    fn try_get(&self) -> Option<Box<dyn Connection>> {
+        if self.ledger.is_closed() {
+            return None;
+        }
+        loop {
+            let mut lent = Lent::<S>::new(self.slots.try_take()?, self.info.name);
+            match Link::glance(lent.link_mut()?) {
+                Glance::Fit => return Some(Box::new(lent)),
+                Glance::Unsettled => return None,
+                Glance::Unfit(reason) => lent.condemn(reason),
+            }
+        }
+    }
+
+    async fn get(&self, deadline: Deadline) -> Result<Box<dyn Connection>, PoolError> {
+        if Handle::try_current().is_err() {
+            return Err(PoolError::NoRuntime);
+        }
+        if self.ledger.is_closed() {
+            return Err(PoolError::Closed);
+        }
+        let _caller = self.ledger.caller();
+        let closed = self.ledger.closed();
+        let taken = deadline.limit(self.take_fit());
+        tokio::select! {
+            biased;
+            taken = taken => match taken {
+                Some(Ok(lent)) => Ok(lent as Box<dyn Connection>),
+                Some(Err(error)) => Err(error),
+                None => Err(self.timed_out(deadline)),
+            },
+            () = closed => Err(PoolError::Closed),
+        }
+    }
+
+    fn lane(&self) -> Option<&dyn Lane> {
+        self.lane.as_ref().map(|lane| lane.lane())
+    }
+
+    fn status(&self) -> Status {
+        self.ledger.status()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn info(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    async fn close(&self, grace: Duration) {
+        self.shut();
+        if let Some(lane) = &self.lane {
+            lane.close_now();
+        }
+        let _ = tokio::time::timeout(grace, self.ledger.unused()).await;
+        self.cut_off();
+        // What came back in the meantime, and what a contended store did not give up before.
+        self.shut();
+        self.ledger.farewells(FAREWELL).await;
+    }
+
+    fn close_now(&self) {
+        self.shut();
+        self.cut_off();
+        self.ledger.forget_farewells();
+    }
+}
+
+impl<S: Slots> fmt::Debug for Wrapped<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wrapped")
+            .field("backend", &self.info.name)
+            .field("ledger", &self.ledger)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A link that was handed out. Dropping it gives it back, or ends it when it was condemned.
+struct Lent<S: Slots> {
+    /// `None` only once it was detached.
+    guard: Option<S::Guard>,
+    backend: &'static str,
+}
+
+impl<S: Slots> Lent<S> {
+    fn new(guard: S::Guard, backend: &'static str) -> Self {
+        let mut lent = Lent {
+            guard: Some(guard),
+            backend,
+        };
+        if let Some(place) = lent.link_mut().and_then(Link::place) {
+            place.lend();
+        }
+        lent
+    }
+
+    fn link_mut(&mut self) -> Option<&mut <S::Dial as Dial>::Link> {
+        self.guard.as_deref_mut()
+    }
+
+    fn gone() -> redis::RedisError {
+        std::io::Error::from(std::io::ErrorKind::NotConnected).into()
+    }
+}
+
+impl<S: Slots> ConnectionLike for Lent<S> {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self.link_mut() {
+            Some(link) => link.req_packed_command(command),
+            None => Box::pin(std::future::ready(Err(Self::gone()))),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self.link_mut() {
+            Some(link) => link.req_packed_commands(pipeline, offset, count),
+            None => Box::pin(std::future::ready(Err(Self::gone()))),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        self.guard.as_deref().map_or(0, |link| link.get_db())
+    }
+}
+
+impl<S: Slots> Connection for Lent<S> {
+    fn owe_reply(&mut self) {
+        if let Some(link) = self.link_mut() {
+            link.owe_reply();
+        }
+    }
+
+    fn condemn(&mut self, reason: CloseReason) {
+        if let Some(link) = self.link_mut() {
+            link.condemn(reason);
+        }
+    }
+
+    fn detach(mut self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+        let link = self.guard.take().map(S::keep);
+        link.and_then(Link::detached).ok_or_else(|| {
+            PoolError::unsupported(
+                "detach",
+                self.backend,
+                "hold the connection for as long as you need it, or choose another backend",
+            )
+        })
+    }
+}
+
+impl<S: Slots> Drop for Lent<S> {
+    fn drop(&mut self) {
+        let Some(link) = self.link_mut() else {
+            return;
+        };
+        if link.place().is_some_and(|place| place.pool_is_closed()) {
+            link.condemn(CloseReason::PoolClosed);
+        }
+        link.came_back();
+        // A condemned link stays in use in the books until its socket has gone.
+        if let Some(place) = link.place().filter(|place| place.reason().is_none()) {
+            Place::give_back(place);
+        }
+        // The guard goes last: whoever is next must find the link idle in the books.
+    }
+}

@@ -1,0 +1,271 @@
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use mobc_redis::RedisConnectionManager;
+use mobc_redis::mobc::Manager;
+use mobc_redis::redis as redis_0_28;
+use redis::aio::ConnectionLike;
+use redis::{Cmd, ConnectionAddr, Pipeline, RedisFuture, Value};
+use redis_0_28::aio::{ConnectionLike as _, MultiplexedConnection};
+use respool_connect::{
+    CloseNow, Dial, Glance, Link, LinkAge, Opening, Parting, Place, RuntimeWatch, Socket,
+};
+use respool_core::{CloseReason, ConnectError, PoolConfig, PoolError};
+
+use crate::bridge::redis_0_28 as bridge;
+
+/// Opens connections through the stock manager.
+pub(crate) struct StockDial {
+    manager: Arc<RedisConnectionManager>,
+    config: PoolConfig,
+}
+
+impl StockDial {
+    pub(crate) fn new(config: &PoolConfig) -> Result<Self, PoolError> {
+        let client = redis_0_28::Client::open(bridged_address(config)?)
+            .map_err(|error| PoolError::config("url", error.to_string()))?;
+        Ok(StockDial {
+            manager: Arc::new(RedisConnectionManager::new(client)),
+            config: config.clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl Dial for StockDial {
+    type Link = StockLink;
+
+    async fn dial(&self, opening: Opening) -> Result<StockLink, ConnectError> {
+        let failed =
+            |error: redis::RedisError| ConnectError::new(self.config.endpoint.to_string(), error);
+        let mut connection = match self.manager.connect().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let error = bridge::error(error);
+                let address = self.config.endpoint.connection_info().addr();
+                // redis 0.28 drops what a full server says before it hangs up.
+                let reason = match error.is_connection_dropped() {
+                    true => Socket::first_words(address).await,
+                    false => None,
+                };
+                opening.failed(Parting::Blind);
+                return Err(failed(reason.unwrap_or(error)));
+            }
+        };
+        // The stock handshake ignores what it can't use: ask for something that shows whether the
+        // server serves us.
+        let reply = connection
+            .req_packed_command(&redis_0_28::cmd("DBSIZE"))
+            .await;
+        let reply = bridge::outcome(reply, bridge::value)
+            .and_then(Value::extract_error)
+            .or_else(|error| match error.code() {
+                // A user without the right to ask is logged in all the same.
+                Some("NOPERM") => Ok(Value::Nil),
+                _ => Err(error),
+            });
+        reply.map_err(failed)?;
+
+        let handle = Handle::new(connection);
+        Ok(StockLink {
+            place: Some(opening.opened(handle.clone())),
+            handle,
+            manager: self.manager.clone(),
+            runtime: RuntimeWatch::new(),
+            age: LinkAge::new(&self.config),
+            condemned: false,
+        })
+    }
+}
+
+/// A connection of the stock manager. It is driven by a task of redis 0.28 that we can't see: the
+/// socket can neither be looked at nor moved, only dropped.
+pub(crate) struct StockLink {
+    handle: Arc<Handle>,
+    manager: Arc<RedisConnectionManager>,
+    runtime: RuntimeWatch,
+    age: LinkAge,
+    condemned: bool,
+    place: Option<Place>,
+}
+
+/// The connection, in a place where closing the pool can reach it.
+struct Handle {
+    connection: Mutex<Option<MultiplexedConnection>>,
+    cut: tokio::sync::Notify,
+}
+
+impl Handle {
+    fn new(connection: MultiplexedConnection) -> Arc<Self> {
+        Arc::new(Handle {
+            connection: Mutex::new(Some(connection)),
+            cut: tokio::sync::Notify::new(),
+        })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Option<MultiplexedConnection>> {
+        self.connection
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A clone for one request, which fails when the connection is closed under it: a clone kept
+    /// by a request would keep the socket open.
+    async fn request<T>(
+        &self,
+        send: impl AsyncFnOnce(MultiplexedConnection) -> redis_0_28::RedisResult<T>,
+    ) -> redis_0_28::RedisResult<T> {
+        let cut = self.cut.notified();
+        let connection = self.connection().clone();
+        let Some(connection) = connection else {
+            return Err(gone());
+        };
+        tokio::select! {
+            reply = send(connection) => reply,
+            () = cut => Err(gone()),
+        }
+    }
+}
+
+impl CloseNow for Handle {
+    fn close_now(&self) {
+        // The crate aborts its driver with the last handle, which closes the socket.
+        let connection = self.connection().take();
+        drop(connection);
+        self.cut.notify_waiters();
+    }
+}
+
+impl ConnectionLike for StockLink {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let bridged = bridge::command(command);
+            let reply = self
+                .handle
+                .request(async |mut connection| connection.req_packed_command(&bridged).await)
+                .await;
+            bridge::outcome(reply, bridge::value)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let bridged = bridge::pipeline(pipeline);
+            let replies = self
+                .handle
+                .request(async |mut connection| {
+                    connection
+                        .req_packed_commands(&bridged, offset, count)
+                        .await
+                })
+                .await;
+            bridge::outcome(replies, |replies| {
+                replies.into_iter().map(bridge::value).collect()
+            })
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.handle
+            .connection()
+            .as_ref()
+            .map_or(0, |connection| connection.get_db())
+    }
+}
+
+impl Link for StockLink {
+    fn place(&mut self) -> Option<&mut Place> {
+        self.place.as_mut()
+    }
+
+    fn glance(&mut self) -> Glance {
+        if self.condemned || !self.runtime.is_here() {
+            return Glance::Unfit(CloseReason::Broken);
+        }
+        self.age.glance()
+    }
+
+    /// By the stock manager's own check, a PING.
+    async fn settle(&mut self) -> bool {
+        let limit = self.age.settle_within();
+        self.age.owe();
+        let manager = self.manager.clone();
+        let checked = self
+            .handle
+            .request(async move |connection| manager.check(connection).await);
+        let settled = matches!(tokio::time::timeout(limit, checked).await, Ok(Ok(_)));
+        if settled {
+            self.age.settled();
+        }
+        settled
+    }
+
+    fn owe_reply(&mut self) {
+        self.age.owe();
+    }
+
+    fn condemn(&mut self, reason: CloseReason) {
+        self.condemned = true;
+        if let Some(place) = &mut self.place {
+            place.set_reason(reason);
+        }
+        self.handle.close_now();
+    }
+
+    fn came_back(&mut self) {
+        self.age.came_back();
+    }
+
+    fn detached(mut self) -> Option<Box<dyn ConnectionLike + Send>> {
+        if let Some(mut place) = self.place.take() {
+            place.set_reason(CloseReason::Detached);
+        }
+        Some(Box::new(self))
+    }
+}
+
+impl Drop for StockLink {
+    fn drop(&mut self) {
+        self.handle.close_now();
+        if let Some(place) = &mut self.place {
+            place.part(Parting::Blind);
+        }
+    }
+}
+
+fn gone() -> redis_0_28::RedisError {
+    std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()
+}
+
+/// Where and how to log in, in the words of redis 0.28.
+fn bridged_address(config: &PoolConfig) -> Result<redis_0_28::ConnectionInfo, PoolError> {
+    let info = config.endpoint.connection_info();
+    let settings = info.redis_settings();
+    let addr = match info.addr() {
+        ConnectionAddr::Tcp(host, port) => redis_0_28::ConnectionAddr::Tcp(host.clone(), *port),
+        ConnectionAddr::Unix(path) => redis_0_28::ConnectionAddr::Unix(path.clone()),
+        _ => {
+            return Err(PoolError::config(
+                "url",
+                "redis 0.28 can't reach an address of this kind",
+            ));
+        }
+    };
+    Ok(redis_0_28::ConnectionInfo {
+        addr,
+        redis: redis_0_28::RedisConnectionInfo {
+            db: settings.db(),
+            username: settings.username().map(str::to_owned),
+            password: settings.password().map(str::to_owned),
+            protocol: match settings.protocol() {
+                redis::ProtocolVersion::RESP3 => redis_0_28::ProtocolVersion::RESP3,
+                _ => redis_0_28::ProtocolVersion::RESP2,
+            },
+        },
+    })
+}

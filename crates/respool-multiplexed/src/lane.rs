@@ -1,0 +1,414 @@
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use respool_connect::{
+    CloseNow, Dialler, LaneOfPool, Ledger, Link, Look, Parting, Place, RedisDial, SharedParts,
+    Socket,
+};
+use respool_core::{CloseReason, CommandError, Deadline, Lane, PoolConfig, PoolError, TimeoutKind};
+use tokio::runtime::{Handle, Id};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::task::AbortHandle;
+
+use crate::slots::{ExclusiveSlots, MakesRoom};
+
+/// The shared connections of a pool: one for each runtime that asks, up to half of `max_size`.
+///
+/// One for each runtime, because its driver is a task: a runtime that nobody drives must hold up
+/// nobody else (LIFE-5), and within one runtime no wake-up has to cross threads.
+pub(crate) struct Lanes {
+    slots: ExclusiveSlots<RedisDial>,
+    ledger: Arc<Ledger>,
+    dialler: Dialler<RedisDial>,
+    most: usize,
+    get_timeout: Option<Duration>,
+    response_timeout: Option<Duration>,
+    state: Mutex<State>,
+    /// Told whenever an attempt to open a connection ends.
+    opened: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    open: Vec<Arc<SharedConnection>>,
+    /// Runtimes on which a connection is being opened: one attempt at a time on each.
+    opening: Vec<Id>,
+    closed: bool,
+}
+
+/// What the pool holds of its [`Lanes`].
+pub(crate) struct LanesHandle {
+    lanes: Arc<Lanes>,
+}
+
+impl Lanes {
+    pub(crate) fn new(
+        config: &PoolConfig,
+        slots: ExclusiveSlots<RedisDial>,
+        ledger: Arc<Ledger>,
+        dialler: Dialler<RedisDial>,
+    ) -> LanesHandle {
+        LanesHandle {
+            lanes: Arc::new(Lanes {
+                slots,
+                ledger,
+                dialler,
+                most: (config.max_size / 2).max(1),
+                get_timeout: config.get_timeout,
+                response_timeout: config.response_timeout,
+                state: Mutex::default(),
+                opened: Notify::new(),
+            }),
+        }
+    }
+
+    async fn send<T>(
+        &self,
+        name: impl Fn() -> String,
+        send: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
+        unfit: impl FnOnce(&T) -> bool,
+    ) -> RedisResult<T> {
+        if Handle::try_current().is_err() {
+            return Err(PoolError::NoRuntime.into());
+        }
+        let deadline = Deadline::after(self.get_timeout);
+        let in_flight = match deadline.limit(self.connection()).await {
+            Some(connection) => connection?,
+            None => return Err(self.timed_out(deadline).into()),
+        };
+        let connection = &in_flight.connection;
+        // Dropped here: the redis crate discards the reply, and the lane goes on.
+        let request = send(connection.handle.clone());
+        let reply = match self.response_timeout {
+            None => request.await,
+            Some(limit) => match tokio::time::timeout(limit, request).await {
+                Ok(reply) => reply,
+                Err(_) => {
+                    self.retire(connection, CloseReason::TimedOut);
+                    return Err(CommandError::no_reply(name(), limit).into());
+                }
+            },
+        };
+        match reply {
+            Ok(reply) => {
+                if unfit(&reply) {
+                    self.retire(connection, CloseReason::NodeUnfit);
+                }
+                Ok(reply)
+            }
+            Err(error) if is_lost(&error) => {
+                self.retire(connection, CloseReason::Broken);
+                Err(CommandError::lost(name(), error).into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A connection that many share, opened where there is none. Dropping it loses nothing.
+    async fn connection(&self) -> Result<InFlight<'_>, PoolError> {
+        let here = Handle::current().id();
+        loop {
+            let changed = self.opened.notified();
+            match self.choose(here)? {
+                Choice::Use(connection) => match connection.begin() {
+                    Some(()) => {
+                        return Ok(InFlight {
+                            connection,
+                            lanes: self,
+                        });
+                    }
+                    None => self.forget(&connection),
+                },
+                Choice::Open(turn) => {
+                    let (link, permit) = self.slots.take_apart().await?;
+                    self.add(link, permit, here);
+                    drop(turn);
+                }
+                Choice::Wait => changed.await,
+            }
+        }
+    }
+
+    fn choose(&self, here: Id) -> Result<Choice<'_>, PoolError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(PoolError::Closed);
+        }
+        if let Some(own) = state.open.iter().find(|open| open.home == here) {
+            return Ok(Choice::Use(own.clone()));
+        }
+        if state.opening.contains(&here) {
+            return Ok(Choice::Wait);
+        }
+        // Where other runtimes have all the lanes, one that rests makes room; else one is shared.
+        if state.open.len() >= self.most {
+            match state.open.iter().position(|open| open.is_idle()) {
+                Some(resting) => {
+                    let resting = state.open.swap_remove(resting);
+                    drop(state);
+                    resting.retire(CloseReason::MadeRoom);
+                    state = self.state();
+                }
+                None => return Ok(Choice::Use(state.open[0].clone())),
+            }
+        }
+        state.opening.push(here);
+        Ok(Choice::Open(Turn {
+            lanes: self,
+            home: here,
+        }))
+    }
+
+    fn add(
+        &self,
+        mut link: <RedisDial as respool_connect::Dial>::Link,
+        permit: OwnedSemaphorePermit,
+        home: Id,
+    ) {
+        if let respool_connect::Glance::Unfit(reason) = link.glance() {
+            link.condemn(reason);
+            return;
+        }
+        let Some(parts) = link.into_shared() else {
+            return;
+        };
+        let connection = Arc::new(SharedConnection::new(parts, permit, home));
+        let mut state = self.state();
+        if state.closed {
+            drop(state);
+            connection.retire(CloseReason::PoolClosed);
+        } else {
+            state.open.push(connection);
+        }
+    }
+
+    fn retire(&self, connection: &Arc<SharedConnection>, reason: CloseReason) {
+        self.forget(connection);
+        connection.retire(reason);
+    }
+
+    fn forget(&self, connection: &Arc<SharedConnection>) {
+        self.state()
+            .open
+            .retain(|open| !Arc::ptr_eq(open, connection));
+    }
+
+    fn timed_out(&self, deadline: Deadline) -> PoolError {
+        let phase = match self.ledger.is_exhausted() {
+            true => TimeoutKind::Wait,
+            false => TimeoutKind::Connect,
+        };
+        PoolError::timeout(
+            phase,
+            deadline.waited(),
+            self.ledger.status(),
+            self.dialler.last_error(),
+        )
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Lane for LanesHandle {
+    fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(self.lanes.send(
+            || respool_core::command_name(command),
+            async |mut connection| connection.send_packed_command(command).await,
+            node_is_unfit,
+        ))
+    }
+
+    fn request_pipeline<'a>(
+        &'a self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(self.lanes.send(
+            || respool_core::pipeline_name(pipeline),
+            async move |mut connection| {
+                connection
+                    .send_packed_commands(pipeline, offset, count)
+                    .await
+            },
+            |replies| replies.iter().any(node_is_unfit),
+        ))
+    }
+}
+
+impl LaneOfPool for LanesHandle {
+    fn lane(&self) -> &dyn Lane {
+        self
+    }
+
+    fn close_now(&self) {
+        let open = {
+            let mut state = self.lanes.state();
+            state.closed = true;
+            std::mem::take(&mut state.open)
+        };
+        for connection in open {
+            connection.retire(CloseReason::PoolClosed);
+        }
+        self.lanes.opened.notify_waiters();
+    }
+}
+
+impl LanesHandle {
+    pub(crate) fn as_room(&self) -> Weak<dyn MakesRoom> {
+        let lanes: Arc<dyn MakesRoom> = self.lanes.clone();
+        Arc::downgrade(&lanes)
+    }
+}
+
+impl MakesRoom for Lanes {
+    fn make_room(&self) {
+        let resting = {
+            let mut state = self.state();
+            let resting = state.open.iter().position(|open| open.is_idle());
+            resting.map(|resting| state.open.swap_remove(resting))
+        };
+        if let Some(resting) = resting {
+            resting.retire(CloseReason::MadeRoom);
+        }
+    }
+}
+
+enum Choice<'a> {
+    Use(Arc<SharedConnection>),
+    Open(Turn<'a>),
+    /// Somebody on this runtime is opening one.
+    Wait,
+}
+
+/// The right to open a connection on one runtime. However the attempt ends, others hear of it.
+struct Turn<'a> {
+    lanes: &'a Lanes,
+    home: Id,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.lanes.state().opening.retain(|home| *home != self.home);
+        self.lanes.opened.notify_waiters();
+    }
+}
+
+/// A connection that many commands share.
+struct SharedConnection {
+    handle: MultiplexedConnection,
+    socket: Arc<Socket>,
+    home: Id,
+    driver: AbortHandle,
+    load: Mutex<Load>,
+}
+
+/// What is under way, and what the connection holds of the pool until it is retired.
+struct Load {
+    in_flight: usize,
+    holds: Option<(Place, OwnedSemaphorePermit)>,
+}
+
+impl SharedConnection {
+    fn new(parts: SharedParts, permit: OwnedSemaphorePermit, home: Id) -> Self {
+        // It may have been opened by a task of another runtime.
+        let moved = parts.socket.move_to_this_runtime();
+        if moved.is_err() {
+            parts.socket.close_now();
+        }
+        SharedConnection {
+            handle: parts.connection,
+            socket: parts.socket,
+            home,
+            driver: tokio::spawn(parts.driver).abort_handle(),
+            load: Mutex::new(Load {
+                in_flight: 0,
+                holds: Some((parts.place, permit)),
+            }),
+        }
+    }
+
+    /// Counts one more command under way. `None` when the connection has ended: nothing was sent.
+    fn begin(&self) -> Option<()> {
+        let mut load = self.load();
+        let ended = match load.in_flight {
+            // Its driver may not have had a turn since the server closed it (LIFE-1).
+            0 => self.socket.look() == Look::Ended,
+            _ => self.socket.has_ended(),
+        };
+        if ended {
+            drop(load);
+            self.retire(CloseReason::Broken);
+            return None;
+        }
+        if load.in_flight == 0 {
+            load.holds.as_mut()?.0.lend();
+        }
+        load.holds.as_ref()?;
+        load.in_flight += 1;
+        Some(())
+    }
+
+    fn end(&self) -> usize {
+        let mut load = self.load();
+        load.in_flight -= 1;
+        if load.in_flight == 0
+            && let Some((place, _)) = &mut load.holds
+        {
+            place.give_back();
+        }
+        load.in_flight
+    }
+
+    fn is_idle(&self) -> bool {
+        self.load().in_flight == 0
+    }
+
+    /// Closes it; what is under way fails. Doing so again changes nothing.
+    fn retire(&self, reason: CloseReason) {
+        let Some((mut place, permit)) = self.load().holds.take() else {
+            return;
+        };
+        place.set_reason(reason);
+        self.socket.say_goodbye();
+        self.driver.abort();
+        place.part(Parting::Watched(self.socket.clone()));
+        // The place goes before the slot, so that the next in line finds its permit on its way.
+        drop(place);
+        drop(permit);
+    }
+
+    fn load(&self) -> MutexGuard<'_, Load> {
+        self.load
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A command under way on a shared connection, until it ends or is given up.
+struct InFlight<'a> {
+    connection: Arc<SharedConnection>,
+    lanes: &'a Lanes,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if self.connection.end() == 0 && self.lanes.slots.has_queue() {
+            self.lanes.make_room();
+        }
+    }
+}
+
+fn is_lost(error: &RedisError) -> bool {
+    error.is_io_error() || error.kind() == ErrorKind::Parse
+}
+
+fn node_is_unfit(reply: &Value) -> bool {
+    matches!(reply, Value::ServerError(error) if respool_core::node_is_unfit(error.code()))
+}

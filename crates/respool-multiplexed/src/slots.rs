@@ -1,0 +1,187 @@
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+
+use async_trait::async_trait;
+use respool_connect::{Dial, Dialler, Glance, Link, Slots};
+use respool_core::PoolError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Slots for connections that one holder has to itself: a fair semaphore over a stack of idle
+/// links. Lanes hold slots of it as well.
+pub(crate) struct ExclusiveSlots<D: Dial> {
+    shared: Arc<Shared<D>>,
+}
+
+pub(crate) struct Shared<D: Dial> {
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<D::Link>>,
+    dialler: Dialler<D>,
+    /// Callers in line for a slot.
+    queued: AtomicUsize,
+    rooms: OnceLock<Weak<dyn MakesRoom>>,
+}
+
+/// Something that holds slots and can give one up.
+pub(crate) trait MakesRoom: Send + Sync {
+    /// Gives up a slot if one is not needed right now.
+    fn make_room(&self);
+}
+
+impl<D: Dial> ExclusiveSlots<D> {
+    pub(crate) fn new(max_size: usize, dialler: Dialler<D>) -> Self {
+        ExclusiveSlots {
+            shared: Arc::new(Shared {
+                permits: Arc::new(Semaphore::new(max_size)),
+                idle: Mutex::new(Vec::with_capacity(max_size)),
+                dialler,
+                queued: AtomicUsize::new(0),
+                rooms: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// Callers in line may take slots from `lanes` when these have nothing to do.
+    pub(crate) fn make_room_from(&self, lanes: &crate::lane::LanesHandle) {
+        let _ = self.shared.rooms.set(lanes.as_room());
+    }
+
+    /// Whether somebody is in line for a slot.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.shared.queued.load(Ordering::SeqCst) > 0
+    }
+
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        let permits = self.shared.permits.clone();
+        if let Ok(permit) = permits.clone().try_acquire_owned() {
+            return permit;
+        }
+        let _queued = Queued::join(&self.shared.queued);
+        // After joining the queue: a lane that comes to rest from now on sees it.
+        if let Some(room) = self.shared.rooms.get().and_then(Weak::upgrade) {
+            room.make_room();
+        }
+        permits
+            .acquire_owned()
+            .await
+            .expect("the semaphore of the slots is never closed")
+    }
+
+    /// A link with the permit of its slot, taken apart, for a lane.
+    pub(crate) async fn take_apart(&self) -> Result<(D::Link, OwnedSemaphorePermit), PoolError> {
+        let mut guard = self.take().await?;
+        match (guard.link.take(), guard.permit.take()) {
+            (Some(link), Some(permit)) => Ok((link, permit)),
+            _ => unreachable!("a guard has both until it is dropped"),
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Dial> Slots for ExclusiveSlots<D> {
+    type Dial = D;
+    type Guard = Guard<D>;
+
+    async fn take(&self) -> Result<Guard<D>, PoolError> {
+        // Dropped at either await, the permit goes to the next in line.
+        let permit = self.permit().await;
+        let idle = self.shared.idle().pop();
+        let link = match idle {
+            Some(link) => link,
+            None => self.shared.dialler.connect().await?,
+        };
+        Ok(self.guard(link, permit))
+    }
+
+    fn try_take(&self) -> Option<Guard<D>> {
+        // A permit that is given back goes to whoever is in line first: what is left is free.
+        let permit = self.shared.permits.clone().try_acquire_owned().ok()?;
+        let link = self.shared.idle().pop();
+        let link = link.or_else(|| self.shared.dialler.try_ready())?;
+        Some(self.guard(link, permit))
+    }
+
+    fn keep(mut guard: Guard<D>) -> D::Link {
+        guard
+            .link
+            .take()
+            .expect("a guard has its link until it is dropped")
+    }
+}
+
+impl<D: Dial> ExclusiveSlots<D> {
+    fn guard(&self, link: D::Link, permit: OwnedSemaphorePermit) -> Guard<D> {
+        Guard {
+            link: Some(link),
+            permit: Some(permit),
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<D: Dial> Clone for ExclusiveSlots<D> {
+    fn clone(&self) -> Self {
+        ExclusiveSlots {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<D: Dial> Shared<D> {
+    fn idle(&self) -> MutexGuard<'_, Vec<D::Link>> {
+        self.idle
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A link in its slot.
+pub(crate) struct Guard<D: Dial> {
+    link: Option<D::Link>,
+    permit: Option<OwnedSemaphorePermit>,
+    shared: Arc<Shared<D>>,
+}
+
+impl<D: Dial> Deref for Guard<D> {
+    type Target = D::Link;
+
+    fn deref(&self) -> &D::Link {
+        self.link
+            .as_ref()
+            .expect("a guard has its link until it is dropped")
+    }
+}
+
+impl<D: Dial> DerefMut for Guard<D> {
+    fn deref_mut(&mut self) -> &mut D::Link {
+        self.link
+            .as_mut()
+            .expect("a guard has its link until it is dropped")
+    }
+}
+
+impl<D: Dial> Drop for Guard<D> {
+    fn drop(&mut self) {
+        if let Some(mut link) = self.link.take()
+            && !matches!(link.glance(), Glance::Unfit(_))
+        {
+            self.shared.idle().push(link);
+        }
+        // The permit goes after the link: whoever is next in line finds it.
+    }
+}
+
+struct Queued<'a>(&'a AtomicUsize);
+
+impl<'a> Queued<'a> {
+    fn join(queued: &'a AtomicUsize) -> Self {
+        queued.fetch_add(1, Ordering::SeqCst);
+        Queued(queued)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

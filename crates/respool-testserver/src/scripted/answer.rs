@@ -1,0 +1,16 @@
+/// What a [`ScriptedServer`](super::ScriptedServer) does when a command, or a
+/// connection, comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Sends these bytes, whatever they are, and goes on.
+    Bytes(Vec<u8>),
+    /// Says nothing. To a command: goes on with the next. To a connection: never
+    /// answers anything on it.
+    Silence,
+    /// Closes the connection (FIN), after the answers to earlier commands.
+    Close,
+    /// Sends these bytes and closes the connection (FIN).
+    BytesThenClose(Vec<u8>),
+    /// What it would do without a script.
+    Default,
+}

@@ -1,0 +1,90 @@
+use respool_core::{BackendEntry, Pool, PoolConfig, PoolError};
+
+/// The backends that are compiled in, the default one first. Each has a cargo feature of its name.
+pub fn backends() -> &'static [BackendEntry] {
+    &[
+        #[cfg(feature = "mobc")]
+        respool_mobc::BACKEND,
+        #[cfg(feature = "multiplexed")]
+        respool_multiplexed::BACKEND,
+        #[cfg(feature = "mobc-redis")]
+        respool_mobc_redis::BACKEND,
+    ]
+}
+
+/// Builds a pool and opens its first connection, so that a wrong address or password shows here.
+///
+/// `url` is `redis://[user:password@]host[:port][/database]`, with any setting of [`PoolConfig`] as a
+/// parameter: `redis://localhost?max_size=20&backend=multiplexed`.
+///
+/// While nobody listens there it tries again until `get_timeout` (5 s), as every `get` does, so that
+/// a service may start before its Redis. Dropping the future ends the pool.
+///
+/// # Errors
+///
+/// [`PoolError::Config`] for a wrong URL or setting, [`PoolError::Connect`] for a refused login and
+/// the like, [`PoolError::Timeout`] with the last failure for a server that can't be reached.
+pub async fn connect(url: impl AsRef<str>) -> Result<Pool, PoolError> {
+    let pool = build(PoolConfig::from_url(url.as_ref())?)?;
+    pool.get().await?;
+    Ok(pool)
+}
+
+/// Builds a pool. Opens no connection and needs no runtime: the first `get` does both.
+///
+/// # Errors
+///
+/// [`PoolError::Config`], which names the setting. A backend that is not there is answered with a
+/// list of those that are.
+pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
+    let entry = choose(config.backend.as_deref())?;
+    (entry.build)(config)
+}
+
+fn choose(name: Option<&str>) -> Result<&'static BackendEntry, PoolError> {
+    let Some(name) = name else {
+        return backends().first().ok_or_else(|| {
+            PoolError::config(
+                "backend",
+                "none is compiled in; switch on a feature of respool: mobc, multiplexed or \
+                 mobc-redis",
+            )
+        });
+    };
+    backends()
+        .iter()
+        .find(|entry| entry.info.name == name)
+        .ok_or_else(|| {
+            let compiled_in: Vec<_> = backends().iter().map(|entry| entry.info.name).collect();
+            let list = match compiled_in.as_slice() {
+                [] => "none is".to_owned(),
+                names => format!("{} are", names.join(", ")),
+            };
+            PoolError::config(
+                "backend",
+                format!(
+                    "{name:?} is not compiled in, {list}; respool has a cargo feature for each of \
+                     mobc, multiplexed, mobc-redis"
+                ),
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_backend_is_answered_with_those_that_are_there() {
+        let mut config = PoolConfig::default();
+        config.backend = Some("bb9".to_owned());
+        let error = build(config).unwrap_err().to_string();
+        assert!(
+            error.contains("backend: \"bb9\" is not compiled in"),
+            "{error}"
+        );
+        for entry in backends() {
+            assert!(error.contains(entry.info.name), "{error}");
+        }
+    }
+}

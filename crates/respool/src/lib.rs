@@ -1,0 +1,12 @@
+#![doc = include_str!("../../../README.md")]
+
+mod backends;
+mod shared;
+
+pub use backends::{backends, build, connect};
+pub use respool_core::{
+    BackendEntry, BackendInfo, Capabilities, Client, CloseReason, ClosedCounts, CommandError,
+    ConnectError, ConnectErrorKind, DetachedConnection, Endpoint, KnownFailure, Pool, PoolConfig,
+    PoolError, PooledConnection, Status, TimeoutKind, redis,
+};
+pub use shared::shared;

@@ -1,0 +1,56 @@
+//! The facade as a newcomer uses it, against a real Redis.
+
+use respool::redis::AsyncCommands;
+use respool_testserver::RedisServer;
+
+#[tokio::test]
+async fn connect_gives_a_pool_whose_connections_speak_redis() {
+    let server = RedisServer::start().await.unwrap();
+    for backend in respool::backends() {
+        let url = format!("{}?backend={}&max_size=2", server.url(), backend.info.name);
+        let pool = respool::connect(url).await.unwrap();
+        let mut connection = pool.get().await.unwrap();
+        let () = connection.set("key", "value").await.unwrap();
+        let value: String = pool.client().get("key").await.unwrap();
+        assert_eq!(value, "value", "{}", backend.info.name);
+    }
+}
+
+#[tokio::test]
+async fn connect_says_that_a_password_is_wrong_without_repeating_it() {
+    let server = RedisServer::builder()
+        .password("right")
+        .start()
+        .await
+        .unwrap();
+    let url = format!("redis://:hunter2@{}", server.address());
+    let error = respool::connect(url).await.unwrap_err();
+    assert!(
+        matches!(error, respool::PoolError::Connect { .. }),
+        "{error}"
+    );
+    let text = format!("{error} {error:?}");
+    assert!(
+        text.contains("login") && !text.contains("hunter2"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn connect_says_that_a_password_is_missing() {
+    let server = RedisServer::builder()
+        .password("right")
+        .start()
+        .await
+        .unwrap();
+    let url = format!("redis://{}", server.address());
+    for backend in respool::backends() {
+        let url = format!("{url}?backend={}", backend.info.name);
+        let error = respool::connect(url).await.unwrap_err();
+        assert!(
+            error.to_string().contains("login"),
+            "{}: {error}",
+            backend.info.name
+        );
+    }
+}
