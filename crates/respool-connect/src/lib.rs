@@ -19,6 +19,8 @@ mod dialler;
 mod farewell;
 mod ledger;
 mod link;
+#[cfg(feature = "mobc")]
+mod mobc_slots;
 mod poll;
 mod redis_dial;
 mod redis_link;
@@ -30,6 +32,8 @@ pub use dialler::{Dial, Dialler};
 pub use farewell::Parting;
 pub use ledger::{CloseNow, Ledger, Opening, Place};
 pub use link::{Glance, Link, LinkAge};
+#[cfg(feature = "mobc")]
+pub use mobc_slots::MobcSlots;
 pub use poll::{at_once, run_to_end};
 pub use redis_dial::RedisDial;
 pub use redis_link::{RedisLink, SharedParts};

@@ -25,8 +25,8 @@ pub enum PoolError {
         phase: TimeoutKind,
         /// How long the caller waited.
         waited: Duration,
-        /// The pool at that moment.
-        status: Status,
+        /// The pool at that moment. Boxed, so that a `Result` stays small.
+        status: Box<Status>,
         /// The last failure to connect, when one happened since the last success.
         #[source]
         last_connect_error: Option<ConnectError>,
@@ -89,7 +89,7 @@ impl PoolError {
         PoolError::Timeout {
             phase,
             waited,
-            status,
+            status: Box::new(status),
             last_connect_error,
         }
     }

@@ -9,4 +9,4 @@ mod backend;
 mod bridge;
 mod link;
 
-pub use backend::{BACKEND, CAPABILITIES, build};
+pub use backend::{BACKEND, CAPABILITIES, build, over};

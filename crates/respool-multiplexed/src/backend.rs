@@ -1,7 +1,7 @@
 use respool_connect::{Dial, Dialler, Ledger, RedisDial, Wrapped};
 use respool_core::{BackendEntry, BackendInfo, Capabilities, Pool, PoolConfig, PoolError};
 
-use crate::lane::Lanes;
+use crate::lane::LanesHandle;
 use crate::slots::ExclusiveSlots;
 
 /// This backend, for the facade, the command line and the kit.
@@ -34,7 +34,7 @@ pub const CAPABILITIES: Capabilities = {
 pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
     let (config, ledger, dialler) = parts(RedisDial::new(&config), config)?;
     let slots = ExclusiveSlots::new(config.max_size, dialler.clone());
-    let lanes = Lanes::new(&config, slots.clone(), ledger.clone(), dialler.clone());
+    let lanes = LanesHandle::new(&config, slots.clone(), ledger.clone(), dialler.clone());
     slots.make_room_from(&lanes);
     let backend = Wrapped::new(slots, dialler, ledger, BACKEND.info, CAPABILITIES).with_lane(lanes);
     Ok(Pool::new(backend, config))

@@ -43,13 +43,14 @@ pub(crate) struct LanesHandle {
     lanes: Arc<Lanes>,
 }
 
-impl Lanes {
+impl LanesHandle {
+    /// Lanes that take their slots and connections from where the pool takes its own.
     pub(crate) fn new(
         config: &PoolConfig,
         slots: ExclusiveSlots<RedisDial>,
         ledger: Arc<Ledger>,
         dialler: Dialler<RedisDial>,
-    ) -> LanesHandle {
+    ) -> Self {
         LanesHandle {
             lanes: Arc::new(Lanes {
                 slots,
@@ -64,6 +65,14 @@ impl Lanes {
         }
     }
 
+    /// For callers in line for a slot, who may take one from a lane that rests.
+    pub(crate) fn as_room(&self) -> Weak<dyn MakesRoom> {
+        let lanes: Arc<dyn MakesRoom> = self.lanes.clone();
+        Arc::downgrade(&lanes)
+    }
+}
+
+impl Lanes {
     async fn send<T>(
         &self,
         name: impl Fn() -> String,
@@ -257,13 +266,6 @@ impl LaneOfPool for LanesHandle {
             connection.retire(CloseReason::PoolClosed);
         }
         self.lanes.opened.notify_waiters();
-    }
-}
-
-impl LanesHandle {
-    pub(crate) fn as_room(&self) -> Weak<dyn MakesRoom> {
-        let lanes: Arc<dyn MakesRoom> = self.lanes.clone();
-        Arc::downgrade(&lanes)
     }
 }
 
