@@ -1,0 +1,91 @@
+//! What a watched socket shows, and where it can go.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+
+use redis::ConnectionAddr;
+use respool_connect::{CloseNow, Look, Socket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
+
+fn pair(runtime: &Runtime) -> (Arc<Socket>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let address = ConnectionAddr::Tcp("127.0.0.1".to_owned(), port);
+    let socket = runtime.block_on(Socket::connect(&address)).unwrap();
+    (socket, listener.accept().unwrap().0)
+}
+
+fn current_thread() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Loopback delivers in moments, but not before it delivers.
+fn look_until(socket: &Socket, expected: Look) {
+    let begun = std::time::Instant::now();
+    while socket.look() != expected {
+        assert!(begun.elapsed().as_secs() < 10, "still {:?}", socket.look());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_look_sees_that_the_server_closed_although_no_reactor_runs() {
+    let runtime = current_thread();
+    let (socket, server) = pair(&runtime);
+    assert_eq!(socket.look(), Look::Quiet);
+    drop(server);
+    look_until(&socket, Look::Ended);
+}
+
+#[test]
+fn a_look_sees_bytes_and_leaves_them_there() {
+    let runtime = current_thread();
+    let (socket, mut server) = pair(&runtime);
+    server.write_all(b"+OK").unwrap();
+    look_until(&socket, Look::Unread);
+    let mut bytes = [0; 3];
+    runtime
+        .block_on(socket.stream().read_exact(&mut bytes))
+        .unwrap();
+    assert_eq!(&bytes, b"+OK");
+}
+
+#[test]
+fn a_socket_goes_on_after_its_runtime_has_ended() {
+    let first = current_thread();
+    let (socket, mut server) = pair(&first);
+    drop(first);
+    let mut bytes = [0; 4];
+    current_thread().block_on(async {
+        socket.move_to_this_runtime().unwrap();
+        let mut stream = socket.stream();
+        stream.write_all(b"ping").await.unwrap();
+        server.read_exact(&mut bytes).unwrap();
+        server.write_all(&bytes).unwrap();
+        stream.read_exact(&mut bytes).await.unwrap();
+    });
+    assert_eq!(&bytes, b"ping");
+}
+
+#[test]
+fn a_socket_can_be_closed_outside_any_runtime() {
+    let runtime = current_thread();
+    let (socket, mut server) = pair(&runtime);
+    drop(runtime);
+    socket.close_now();
+    assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+    assert!(socket.has_ended());
+}
+
+#[test]
+fn dropping_the_stream_shows_at_once() {
+    let runtime = current_thread();
+    let (socket, _server) = pair(&runtime);
+    drop(socket.stream());
+    assert_eq!(socket.look(), Look::Ended);
+}
