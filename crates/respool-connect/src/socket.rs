@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::ConnectionAddr;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -24,7 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const FIRST_REPLY: usize = 256;
 
 /// How long a server that refuses connections may take to say why.
-const FIRST_WORDS: Duration = Duration::from_millis(200);
+const FIRST_WORDS: Duration = Duration::from_millis(50);
 
 /// A socket that others than its reader and writer can look at, close, and move.
 ///
@@ -198,20 +198,26 @@ impl Socket {
         }
     }
 
-    /// What a server that closes each connection at once says before it does, if anything: for
-    /// libraries that don't pass it on. Opens a connection of its own; bounded in time.
-    pub async fn first_words(address: &ConnectionAddr) -> Option<redis::RedisError> {
+    /// Why a server refuses connections: what it says before it hangs up, or in answer to a PING,
+    /// if that is an error or no Redis at all. For libraries that don't pass it on. Opens a
+    /// connection of its own; bounded in time.
+    pub async fn ask_why(address: &ConnectionAddr) -> Option<redis::RedisError> {
         let heard = async {
             let socket = Socket::connect(address).await.ok()?;
             let mut stream = socket.stream();
             let mut buffer = [0; FIRST_REPLY];
-            let mut buffer = ReadBuf::new(&mut buffer);
-            poll_fn(|context| Pin::new(&mut stream).poll_read(context, &mut buffer))
-                .await
-                .ok()?;
-            socket.first_error()
+            // A full server speaks first; writing to it may lose what it said.
+            let first = tokio::time::timeout(FIRST_WORDS, stream.read(&mut buffer)).await;
+            if first.is_err() {
+                stream.write_all(b"*1\r\n$4\r\nPING\r\n").await.ok()?;
+                let _ = stream.read(&mut buffer).await;
+            }
+            match buffer[0] {
+                0 | b'+' | b'-' => socket.first_error(),
+                _ => Some((redis::ErrorKind::Parse, "what it says is not RESP").into()),
+            }
         };
-        tokio::time::timeout(FIRST_WORDS, heard).await.ok()?
+        tokio::time::timeout(4 * FIRST_WORDS, heard).await.ok()?
     }
 
     /// The first line that the server ever sent, if it is an error.

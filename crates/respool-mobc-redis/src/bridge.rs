@@ -115,7 +115,8 @@ macro_rules! bridge {
                             )
                                 .into();
                         }
-                        other::ErrorKind::IoError => Io::Other,
+                        // Its words for a driver that has ended, which has no cause.
+                        other::ErrorKind::IoError => Io::BrokenPipe,
                         _ => return (redis::ErrorKind::Client, "bridged", text).into(),
                     }
                 };

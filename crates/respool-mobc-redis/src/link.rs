@@ -31,41 +31,46 @@ impl StockDial {
     }
 }
 
-#[async_trait]
-impl Dial for StockDial {
-    type Link = StockLink;
-
-    async fn dial(&self, opening: Opening) -> Result<StockLink, ConnectError> {
-        let failed =
-            |error: redis::RedisError| ConnectError::new(self.config.endpoint.to_string(), error);
-        let mut connection = match self.manager.connect().await {
-            Ok(connection) => connection,
-            Err(error) => {
-                let error = bridge::error(error);
-                let address = self.config.endpoint.connection_info().addr();
-                // redis 0.28 drops what a full server says before it hangs up.
-                let reason = match error.is_connection_dropped() {
-                    true => Socket::first_words(address).await,
-                    false => None,
-                };
-                opening.failed(Parting::Blind);
-                return Err(failed(reason.unwrap_or(error)));
-            }
-        };
+impl StockDial {
+    async fn open(&self) -> redis::RedisResult<MultiplexedConnection> {
+        let mut connection = self.manager.connect().await.map_err(bridge::error)?;
         // The stock handshake ignores what it can't use: ask for something that shows whether the
         // server serves us.
         let reply = connection
             .req_packed_command(&redis_0_28::cmd("DBSIZE"))
             .await;
-        let reply = bridge::outcome(reply, bridge::value)
-            .and_then(Value::extract_error)
-            .or_else(|error| match error.code() {
-                // A user without the right to ask is logged in all the same.
-                Some("NOPERM") => Ok(Value::Nil),
-                _ => Err(error),
-            });
-        reply.map_err(failed)?;
+        match bridge::outcome(reply, bridge::value).and_then(Value::extract_error) {
+            // A user without the right to ask is logged in all the same.
+            Err(error) if error.code() != Some("NOPERM") => Err(error),
+            _ => Ok(connection),
+        }
+    }
 
+    /// redis 0.28 drops what a full server says before it hangs up, and what no server of Redis says.
+    async fn reason(&self, error: redis::RedisError) -> redis::RedisError {
+        let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
+        let address = self.config.endpoint.connection_info().addr();
+        match hung_up {
+            true => Socket::ask_why(address).await.unwrap_or(error),
+            false => error,
+        }
+    }
+}
+
+#[async_trait]
+impl Dial for StockDial {
+    type Link = StockLink;
+
+    async fn dial(&self, opening: Opening) -> Result<StockLink, ConnectError> {
+        let connection = match self.open().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                opening.failed(Parting::Blind);
+                let error = self.reason(error).await;
+                let address = self.config.endpoint.to_string();
+                return Err(ConnectError::new(address, error));
+            }
+        };
         let handle = Handle::new(connection);
         Ok(StockLink {
             place: Some(opening.opened(handle.clone())),
