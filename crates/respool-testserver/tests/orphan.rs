@@ -14,12 +14,22 @@ use support::Client;
 
 const PARENT: &str = "RESPOOL_TESTSERVER_PARENT";
 
+/// The test runs itself once more, as the process that is to be killed.
 #[tokio::test]
 async fn server_dies_with_a_killed_test_process() {
+    if env::var_os(PARENT).is_some() {
+        let server = RedisServer::start().await.unwrap();
+        println!("\nserver at {}", server.address());
+        return std::future::pending().await;
+    }
     // A killed process can't remove its folder: it gets one that we remove.
     let folder = tempfile::tempdir().unwrap();
     let mut parent = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "parent_of_a_server", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "server_dies_with_a_killed_test_process",
+            "--nocapture",
+        ])
         .env(PARENT, "yes")
         .env("TMPDIR", folder.path())
         .stdout(Stdio::piped())
@@ -36,15 +46,4 @@ async fn server_dies_with_a_killed_test_process() {
     parent.wait().unwrap();
 
     client.expect_gone().await;
-}
-
-#[tokio::test]
-#[ignore = "the test above runs it as a process of its own"]
-async fn parent_of_a_server() {
-    if env::var_os(PARENT).is_none() {
-        return;
-    }
-    let server = RedisServer::start().await.unwrap();
-    println!("\nserver at {}", server.address());
-    std::future::pending::<()>().await;
 }

@@ -1,15 +1,23 @@
 use respool_core::{BackendEntry, Pool, PoolConfig, PoolError};
 
-/// The backends that are compiled in, the default one first. Each has a cargo feature of its name.
-pub fn backends() -> &'static [BackendEntry] {
-    &[
-        #[cfg(feature = "mobc")]
-        respool_mobc::BACKEND,
-        #[cfg(feature = "multiplexed")]
-        respool_multiplexed::BACKEND,
-        #[cfg(feature = "mobc-redis")]
-        respool_mobc_redis::BACKEND,
-    ]
+/// One line a backend: its cargo feature, which is its name, and its crate.
+macro_rules! backends {
+    ($($feature:literal => $backend:ident,)*) => {
+        /// The backends that are compiled in, the default one first. Each has a cargo feature of
+        /// its name.
+        pub fn backends() -> &'static [BackendEntry] {
+            &[$(#[cfg(feature = $feature)] $backend::BACKEND,)*]
+        }
+
+        /// The names of all there are, compiled in or not.
+        const NAMES: &[&str] = &[$($feature,)*];
+    };
+}
+
+backends! {
+    "mobc" => respool_mobc,
+    "multiplexed" => respool_multiplexed,
+    "mobc-redis" => respool_mobc_redis,
 }
 
 /// Builds a pool and opens its first connection, so that a wrong address or password shows here.
@@ -42,32 +50,26 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
 }
 
 fn choose(name: Option<&str>) -> Result<&'static BackendEntry, PoolError> {
-    let Some(name) = name else {
-        return backends().first().ok_or_else(|| {
-            PoolError::config(
-                "backend",
-                "none is compiled in; switch on a feature of respool: mobc, multiplexed or \
-                 mobc-redis",
-            )
-        });
+    let found = match name {
+        None => backends().first(),
+        Some(name) => backends().iter().find(|entry| entry.info.name == name),
     };
-    backends()
-        .iter()
-        .find(|entry| entry.info.name == name)
-        .ok_or_else(|| {
-            let compiled_in: Vec<_> = backends().iter().map(|entry| entry.info.name).collect();
-            let list = match compiled_in.as_slice() {
-                [] => "none is".to_owned(),
-                names => format!("{} are", names.join(", ")),
-            };
-            PoolError::config(
-                "backend",
-                format!(
-                    "{name:?} is not compiled in, {list}; respool has a cargo feature for each of \
-                     mobc, multiplexed, mobc-redis"
-                ),
-            )
-        })
+    found.ok_or_else(|| {
+        let compiled_in: Vec<_> = backends().iter().map(|entry| entry.info.name).collect();
+        let compiled_in = match compiled_in.as_slice() {
+            [] => "none is".to_owned(),
+            names => format!("{} are", names.join(", ")),
+        };
+        let asked = match name {
+            Some(name) => format!("{name:?} is not compiled in, {compiled_in}"),
+            None => format!("{compiled_in} compiled in"),
+        };
+        let all = NAMES.join(", ");
+        PoolError::config(
+            "backend",
+            format!("{asked}; respool has a cargo feature for each of {all}"),
+        )
+    })
 }
 
 #[cfg(test)]
