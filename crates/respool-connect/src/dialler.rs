@@ -120,6 +120,17 @@ impl<D: Dial> Dialler<D> {
         }
     }
 
+    /// A connection that came back: to whoever waits for one to be opened, which a server that is
+    /// slow, full or down may not allow for long. If nobody does any more, it is kept ready.
+    pub(crate) fn hand_over(&self, link: D::Link) {
+        self.shared.deliver(link);
+    }
+
+    /// Whether a connection is ready without dialling.
+    pub fn has_ready(&self) -> bool {
+        !self.shared.state().ready.is_empty()
+    }
+
     /// A connection that is ready without dialling, if there is one.
     pub fn try_ready(&self) -> Option<D::Link> {
         self.shared.take_ready()

@@ -283,15 +283,19 @@ impl Place {
         }
     }
 
-    /// It came back.
-    pub fn give_back(&mut self) {
-        if std::mem::replace(&mut self.lent, false) {
-            let mut counts = self.ledger.counts();
-            counts.in_use -= 1;
-            counts.idle += 1;
-            drop(counts);
-            self.ledger.tell_that_one_left();
+    /// It came back. Says whether somebody waits for a connection to be opened, who might as well
+    /// have this one.
+    pub fn give_back(&mut self) -> bool {
+        if !std::mem::replace(&mut self.lent, false) {
+            return false;
         }
+        let mut counts = self.ledger.counts();
+        counts.in_use -= 1;
+        counts.idle += 1;
+        let wanted = counts.askers > 0;
+        drop(counts);
+        self.ledger.tell_that_one_left();
+        wanted
     }
 
     /// Why it is about to end. The first reason counts.

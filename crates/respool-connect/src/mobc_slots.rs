@@ -9,6 +9,7 @@ use crate::{Dial, Dialler, Glance, Link, Slots, at_once, run_to_end};
 /// stack of idle links are mobc's, everything else is switched off.
 pub struct MobcSlots<D: Dial> {
     pool: mobc::Pool<Manager<D>>,
+    dialler: Dialler<D>,
     backend: &'static str,
 }
 
@@ -23,13 +24,16 @@ impl<D: Dial> MobcSlots<D> {
                 // What these would do, respool does for every backend.
                 .get_timeout(None)
                 .test_on_check_out(false)
-                .build(Manager { dialler }),
+                .build(Manager {
+                    dialler: dialler.clone(),
+                }),
+            dialler,
             backend,
         }
     }
 
     fn has_idle(&self) -> bool {
-        at_once(self.pool.state()).is_some_and(|state| state.idle > 0)
+        at_once(self.pool.state()).is_some_and(|state| state.idle > 0) || self.dialler.has_ready()
     }
 }
 

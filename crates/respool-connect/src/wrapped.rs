@@ -110,7 +110,7 @@ impl<S: Slots> Wrapped<S> {
     /// Takes links until one is fit. Whatever it holds when it is dropped goes back.
     async fn take_fit(&self) -> Result<Box<Lent<S>>, PoolError> {
         loop {
-            let mut lent = Lent::new(self.slots.take().await?, self.info.name);
+            let mut lent = Lent::new(self.slots.take().await?, self);
             match lent.link_mut().map(Link::glance) {
                 Some(Glance::Fit) => return Ok(Box::new(lent)),
                 Some(Glance::Unfit(reason)) => lent.condemn(reason),
@@ -148,7 +148,7 @@ impl<S: Slots> Wrapped<S> {
         self.ledger.close();
         self.dialler.close();
         while let Some(guard) = self.slots.try_take() {
-            Lent::<S>::new(guard, self.info.name).condemn(CloseReason::PoolClosed);
+            Lent::new(guard, self).condemn(CloseReason::PoolClosed);
         }
     }
 
@@ -167,7 +167,7 @@ impl<S: Slots> Backend for Wrapped<S> {
             return None;
         }
         loop {
-            let mut lent = Lent::<S>::new(self.slots.try_take()?, self.info.name);
+            let mut lent = Lent::new(self.slots.try_take()?, self);
             match Link::glance(lent.link_mut()?) {
                 Glance::Fit => return Some(Box::new(lent)),
                 Glance::Unsettled => return None,
@@ -245,14 +245,16 @@ impl<S: Slots> fmt::Debug for Wrapped<S> {
 struct Lent<S: Slots> {
     /// `None` only once it was detached.
     guard: Option<S::Guard>,
+    dialler: Dialler<S::Dial>,
     backend: &'static str,
 }
 
 impl<S: Slots> Lent<S> {
-    fn new(guard: S::Guard, backend: &'static str) -> Self {
+    fn new(guard: S::Guard, pool: &Wrapped<S>) -> Self {
         let mut lent = Lent {
             guard: Some(guard),
-            backend,
+            dialler: pool.dialler.clone(),
+            backend: pool.info.name,
         };
         if let Some(place) = lent.link_mut().and_then(Link::place) {
             place.lend();
@@ -329,8 +331,12 @@ impl<S: Slots> Drop for Lent<S> {
         }
         link.came_back();
         // A condemned link stays in use in the books until its socket has gone.
-        if let Some(place) = link.place().filter(|place| place.reason().is_none()) {
-            Place::give_back(place);
+        let wanted = link
+            .place()
+            .filter(|place| place.reason().is_none())
+            .is_some_and(Place::give_back);
+        if wanted && let Some(guard) = self.guard.take() {
+            self.dialler.hand_over(S::keep(guard));
         }
         // The guard goes last: whoever is next must find the link idle in the books.
     }

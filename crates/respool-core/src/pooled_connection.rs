@@ -133,6 +133,7 @@ impl PooledConnection {
 impl ConnectionLike for PooledConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
+            in_a_runtime()?;
             let effect = CommandEffect::of(command);
             let limit = self.reply_limit(effect.blocking);
             let database = self.get_db();
@@ -166,6 +167,7 @@ impl ConnectionLike for PooledConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
+            in_a_runtime()?;
             let database = self.get_db();
             let mut limit = self.response_timeout;
             let mut blocks = false;
@@ -275,6 +277,13 @@ impl Drop for RequestGuard<'_> {
     }
 }
 
+/// Before anything is sent: sockets and timers would panic without a runtime.
+fn in_a_runtime() -> Result<(), PoolError> {
+    Handle::try_current()
+        .map(drop)
+        .map_err(|_| PoolError::NoRuntime)
+}
+
 enum Outcome<T> {
     Replied(RedisResult<T>),
     NoReply(Duration),
@@ -286,10 +295,6 @@ async fn within<T>(
 ) -> Outcome<T> {
     match limit {
         None => Outcome::Replied(request.await),
-        // The timer would panic without a runtime.
-        Some(_) if Handle::try_current().is_err() => {
-            Outcome::Replied(Err(PoolError::NoRuntime.into()))
-        }
         Some(limit) => match tokio::time::timeout(limit, request).await {
             Ok(result) => Outcome::Replied(result),
             Err(_) => Outcome::NoReply(limit),
