@@ -1,0 +1,229 @@
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::Failure;
+
+/// Compares Redis connection pools on a server, and checks what each backend promises.
+#[derive(Debug, Parser)]
+#[command(name = "respool", version, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the same workload on every backend and on stock pools, and print who does how well
+    Compare(CompareArguments),
+    /// Run the conformance kit: which promise of the contract does each backend keep?
+    Check(CheckArguments),
+    /// List the backends that are compiled in, with their versions and capabilities
+    Backends,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub(crate) struct CompareArguments {
+    /// The server to run on: redis://[user:password@]host[:port][/database]. Default: the variable
+    /// REDIS_URL; without it a redis-server or valkey-server found on this machine is started
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// Where the server comes from when there is no --url
+    #[arg(long, value_enum, default_value_t = ServerArgument::Auto, conflicts_with = "url")]
+    pub(crate) server: ServerArgument,
+
+    /// Tasks that each send one operation after the other
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = count(10_000), allow_negative_numbers = true)]
+    pub(crate) tasks: usize,
+
+    /// Connections of each pool. Every subject keeps its pool until the end: the server must take
+    /// this many for each. Default: max_size of the URL, else 10
+    #[arg(long, value_name = "N", value_parser = count(10_000), allow_negative_numbers = true)]
+    pub(crate) pool_size: Option<usize>,
+
+    /// Bytes of each value
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 100,
+        value_parser = bytes,
+        allow_negative_numbers = true
+    )]
+    pub(crate) value_size: usize,
+
+    /// The part of the operations that are GET, from 0 to 1; the others are SET
+    #[arg(long, value_name = "PART", default_value_t = 0.8, value_parser = fraction, allow_negative_numbers = true)]
+    pub(crate) read_share: f64,
+
+    /// How many keys the operations go to; they are deleted at the end
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count(10_000_000), allow_negative_numbers = true)]
+    pub(crate) keys: usize,
+
+    /// How long each subject runs in each round, such as 500ms or 2s. Default: what makes the whole
+    /// take about a minute and a half
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Rounds: in each, every subject has its turn. Default 5, with --quick 3
+    #[arg(long, value_name = "N", value_parser = count(1_000), allow_negative_numbers = true)]
+    pub(crate) rounds: Option<usize>,
+
+    /// Less than twenty seconds in all: for a first look, not for a decision
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Run only the subjects of this name; may be repeated
+    #[arg(long = "subject", value_name = "NAME")]
+    pub(crate) subjects: Vec<String>,
+
+    /// Threads of the tokio runtime. Default: one a core
+    #[arg(long, value_name = "N", value_parser = count(1_024), allow_negative_numbers = true)]
+    pub(crate) workers: Option<usize>,
+
+    /// Print one JSON document instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerArgument {
+    /// REDIS_URL, else one found on this machine, else the scripted one
+    Auto,
+    /// A redis-server or valkey-server found on this machine, started for this run
+    Local,
+    /// A small imitation inside this process: no measure of Redis
+    Scripted,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArguments {
+    /// Check only this backend; may be repeated. Default: every one that is compiled in
+    #[arg(long = "backend", value_name = "NAME")]
+    pub(crate) backends: Vec<String>,
+
+    /// Check only this rule, such as GET-1; may be repeated. Default: all
+    #[arg(long = "rule", value_name = "RULE")]
+    pub(crate) rules: Vec<String>,
+
+    /// Print one JSON document instead of the matrix
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  respool compare --quick                       a first look, in twenty seconds
+  respool compare --url redis://db.example:6379 on your own server
+  respool check --backend mobc --rule GET-4     does mobc serve waiters in order?
+
+Each command has a --help of its own, with more examples.";
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  respool compare                               every subject, in less than two minutes
+  respool compare --quick                       the same in less than twenty seconds
+  respool compare --url redis://db.example:6379 --tasks 200 --pool-size 20
+                                                your server, your numbers
+  respool compare --subject multiplexed --subject deadpool-redis
+                                                these two only
+  respool compare --json > figures.json         for programs
+
+A password is better given in REDIS_URL than in --url, where other users of the machine can see it.
+The keys begin with respool:compare: and a random number; they are deleted at the end, also after
+Ctrl-C, which prints what was measured so far (exit code 130).
+Exit codes: 0 measured, 1 failed, 2 wrong arguments, 130 interrupted.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  respool check                                 every backend, every rule
+  respool check --backend mobc                  one backend
+  respool check --rule GET-4 --rule RET-3       two rules
+  respool check --json > conformance.json       for programs
+
+The checks start servers of their own: redis-server or valkey-server must be on the PATH, or named
+by REDIS_SERVER.
+Exit codes: 0 every promise is kept or a known failure, 1 one is broken, 2 wrong arguments.";
+
+impl Arguments {
+    /// Reads the command line. Where it asks for help or the version, prints that and ends the
+    /// process.
+    pub(crate) fn read() -> Result<Self, Failure> {
+        Arguments::try_parse().map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+            _ => Failure::usage(complaint(&error.render().to_string())),
+        })
+    }
+}
+
+/// What clap found wrong, without the usage below it.
+fn complaint(rendered: &str) -> String {
+    let lines = rendered
+        .lines()
+        .map(|line| line.trim().trim_start_matches("error: "))
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty());
+    let mut complaint = lines.collect::<Vec<_>>().join(" ");
+    complaint.push_str("; --help explains the options");
+    complaint
+}
+
+fn count(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if (1..=most).contains(&number) => Ok(number),
+        _ => Err(format!("give a whole number from 1 to {most}")),
+    }
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    const MOST: usize = 512 << 20; // of a Redis string
+    match text.parse() {
+        Ok(number) if number <= MOST => Ok(number),
+        _ => Err(format!("give a whole number of bytes from 0 to {MOST}")),
+    }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err("give a number from 0 to 1, such as 0.8".to_owned()),
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(3600);
+    match humantime::parse_duration(text) {
+        Ok(time) if (Duration::from_millis(1)..=LONGEST).contains(&time) => Ok(time),
+        _ => Err("give a time with its unit from 1ms to 1h, such as 500ms or 2s".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_defined() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_complaint_names_the_argument_and_what_would_be_right() {
+        for wrong in ["0", "-1", "ten"] {
+            let error = Arguments::try_parse_from(["respool", "compare", "--pool-size", wrong])
+                .unwrap_err();
+            let complaint = complaint(&error.render().to_string());
+            assert!(
+                complaint.contains("--pool-size") && complaint.contains("from 1 to"),
+                "{complaint}"
+            );
+            assert!(!complaint.contains("Usage"), "{complaint}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The server of a comparison: the user's own, one started for it, or an imitation.
+
+mod figures;
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
+use respool::{ConnectError, Endpoint, PoolConfig};
+use respool_testserver::{RedisServer, ScriptedServer, StartError};
+use serde::Serialize;
+
+use super::keyspace::Keyspace;
+use crate::failure::Failure;
+pub(crate) use figures::Figures;
+
+/// Where the server is to come from.
+#[derive(Debug)]
+pub(crate) enum ServerChoice {
+    /// It is running.
+    At(Box<PoolConfig>, Origin),
+    /// One found on this machine is started.
+    Local,
+    /// The same; where there is none, an imitation in this process.
+    LocalElseScripted,
+    /// An imitation in this process.
+    Scripted,
+}
+
+/// Who chose the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Argument,
+    Environment,
+    /// We started it.
+    StartedHere,
+}
+
+/// What the server says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ServerKind {
+    Redis,
+    Valkey,
+    Scripted,
+}
+
+/// What a report says about the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    pub(crate) kind: ServerKind,
+    pub(crate) version: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) origin: Origin,
+}
+
+/// The server, with a connection of our own to look at its counters and keep its keys in order.
+pub(crate) struct Server {
+    config: PoolConfig,
+    description: Description,
+    observer: MultiplexedConnection,
+    _running: Running,
+}
+
+/// What ends when the comparison ends. Only its drop is of use.
+#[expect(dead_code, reason = "held for their drop")]
+enum Running {
+    Elsewhere,
+    Process(Box<RedisServer>),
+    Here(ScriptedServer),
+}
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Finds or starts the server and makes sure that it answers.
+    pub(crate) async fn choose(choice: &ServerChoice, pool_size: usize) -> Result<Self, Failure> {
+        let (mut config, origin, running) = match choice {
+            ServerChoice::At(config, origin) => ((**config).clone(), *origin, Running::Elsewhere),
+            ServerChoice::Local => started_here(RedisServer::start().await.map_err(not_started)?)?,
+            ServerChoice::LocalElseScripted => match RedisServer::start().await {
+                Ok(server) => started_here(server)?,
+                Err(StartError::NotFound { .. }) => scripted().await?,
+                Err(error) => return Err(not_started(error)),
+            },
+            ServerChoice::Scripted => scripted().await?,
+        };
+        config.max_size = pool_size;
+        let config = config.checked()?;
+        let mut observer = connect(&config).await?;
+        let info = info(&mut observer).await.map_err(|error| {
+            Failure::from(respool::PoolError::from(connect_error(&config, error)))
+        })?;
+        let (kind, version) = match running {
+            Running::Here(_) => (ServerKind::Scripted, "scripted".to_owned()),
+            _ => identify(info.as_deref().unwrap_or_default()),
+        };
+        Ok(Server {
+            description: Description {
+                kind,
+                version,
+                endpoint: config.endpoint.clone(),
+                origin,
+            },
+            config,
+            observer,
+            _running: running,
+        })
+    }
+
+    pub(crate) fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// What pools for it are built with.
+    pub(crate) fn config(&self) -> &PoolConfig {
+        &self.config
+    }
+
+    /// The server's counters, without our own look at them. `None` where it doesn't show them.
+    ///
+    /// # Errors
+    ///
+    /// When the server can't be reached, not even on a new connection.
+    pub(crate) async fn figures(&mut self) -> Result<Option<Figures>, Failure> {
+        let text = match info(&mut self.observer).await {
+            Ok(text) => text,
+            Err(_) => {
+                self.observer = connect(&self.config).await?;
+                info(&mut self.observer).await.map_err(|error| {
+                    Failure::failed(format!("{} ended: {error}", self.config.endpoint))
+                })?
+            }
+        };
+        Ok(text.as_deref().and_then(Figures::parse))
+    }
+
+    /// Writes the keys of a comparison.
+    pub(crate) async fn fill(&mut self, keyspace: &Keyspace) -> Result<(), Failure> {
+        keyspace.fill(&mut self.observer).await.map_err(|error| {
+            Failure::failed(format!(
+                "could not write the keys of the comparison to {}: is it a primary with room, may \
+                 this user write? ({error})",
+                self.config.endpoint
+            ))
+        })
+    }
+
+    /// Deletes the keys of a comparison, on a new connection where the old one has ended.
+    pub(crate) async fn clean(&mut self, keyspace: &Keyspace) -> Result<(), Failure> {
+        if self.description.origin == Origin::StartedHere {
+            return Ok(());
+        }
+        if keyspace.delete(&mut self.observer).await.is_ok() {
+            return Ok(());
+        }
+        self.observer = connect(&self.config).await?;
+        let deleted = keyspace.delete(&mut self.observer).await;
+        deleted.map_err(|error| Failure::failed(error.to_string()))
+    }
+}
+
+fn started_here(server: RedisServer) -> Result<(PoolConfig, Origin, Running), Failure> {
+    let config = PoolConfig::from_url(&server.url())?;
+    let running = Running::Process(Box::new(server));
+    Ok((config, Origin::StartedHere, running))
+}
+
+async fn scripted() -> Result<(PoolConfig, Origin, Running), Failure> {
+    let server = ScriptedServer::start().await.map_err(|error| {
+        Failure::failed(format!("could not start the scripted server: {error}"))
+    })?;
+    let config = PoolConfig::from_url(&server.url())?;
+    Ok((config, Origin::StartedHere, Running::Here(server)))
+}
+
+fn not_started(error: StartError) -> Failure {
+    Failure::failed(format!("could not start a server: {error}"))
+}
+
+async fn connect(config: &PoolConfig) -> Result<MultiplexedConnection, Failure> {
+    let settings = AsyncConnectionConfig::new()
+        .set_connection_timeout(config.connect_timeout)
+        .set_response_timeout(Some(ANSWER_WITHIN));
+    let connection = async {
+        Client::open(config.endpoint.connection_info().clone())?
+            .get_multiplexed_async_connection_with_config(&settings)
+            .await
+    };
+    connection
+        .await
+        .map_err(|error| Failure::from(respool::PoolError::from(connect_error(config, error))))
+}
+
+fn connect_error(config: &PoolConfig, error: RedisError) -> ConnectError {
+    ConnectError::new(config.endpoint.to_string(), error)
+}
+
+/// INFO with everything in it; `None` where this user may not see it.
+async fn info(connection: &mut MultiplexedConnection) -> Result<Option<String>, RedisError> {
+    let mut command = redis::cmd("INFO");
+    command.arg("all");
+    match command.query_async(connection).await {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if is_refusal(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the server serves, but not this. A server that wants a password first serves nothing.
+fn is_refusal(error: &RedisError) -> bool {
+    let wants_login = matches!(error.code(), Some("NOAUTH"));
+    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) && !wants_login
+}
+
+fn identify(info: &str) -> (ServerKind, String) {
+    let field = |name: &str| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(|value| value.trim().to_owned())
+    };
+    match field("valkey_version") {
+        Some(version) => (ServerKind::Valkey, version),
+        None => (
+            ServerKind::Redis,
+            field("redis_version").unwrap_or_else(|| "of unknown version".to_owned()),
+        ),
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("description", &self.description)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Argument => "--url",
+            Origin::Environment => "REDIS_URL",
+            Origin::StartedHere => "started for this run",
+        })
+    }
+}
+
+/// `redis 7.0.15 at 127.0.0.1:6379 (started for this run)`
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.kind {
+            ServerKind::Redis => "redis ",
+            ServerKind::Valkey => "valkey ",
+            ServerKind::Scripted => "",
+        };
+        let Description {
+            version,
+            endpoint,
+            origin,
+            ..
+        } = self;
+        write!(f, "{name}{version} at {endpoint} ({origin})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_known_by_what_it_says() {
+        let redis = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n";
+        assert_eq!(identify(redis), (ServerKind::Redis, "7.0.15".to_owned()));
+        let valkey = "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\n";
+        assert_eq!(identify(valkey), (ServerKind::Valkey, "8.0.1".to_owned()));
+        assert_eq!(identify("").0, ServerKind::Redis);
+    }
+}
