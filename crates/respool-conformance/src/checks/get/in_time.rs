@@ -1,0 +1,174 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use respool_core::{ConnectErrorKind, Pool, PoolError, TimeoutKind};
+use respool_testserver::{Answer, RedisServer, Script, ScriptedServer};
+
+use super::refusal::{
+    PATIENCE, ensure_kind, last_connect_error, refusal, refused_at_once, with_password,
+};
+use crate::check::ensure;
+use crate::checks::full_use::hold_all;
+use crate::trial::within;
+use crate::{Broken, Finding, Trial};
+
+/// GET-3, a case for each way in which a `get` can fail.
+pub(crate) fn ends_in_time_and_says_why(trial: &Trial) -> Finding {
+    macro_rules! cases {
+        ($($name:literal: $case:ident;)*) => {
+            trial.block_on(async {
+                $($case(trial).await.map_err(|broken| broken.in_case($name))?;)*
+                Ok::<_, Broken>([$($name),*].join(", "))
+            })
+        };
+    }
+    cases! {
+        "all in use": all_in_use;
+        "nobody listening": nobody_listening;
+        "wrong password": wrong_password;
+        "no password": no_password;
+        "too many clients": too_many_clients;
+        "no such database": no_such_database;
+        "still loading": still_loading;
+        "silent server": silent_server;
+        "server that closes at once": server_that_closes;
+        "server that closes in the handshake": server_that_closes_in_the_handshake;
+        "not a Redis server": not_a_redis_server;
+    }
+}
+
+async fn all_in_use(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let mut config = trial.config(&server.url());
+    config.get_timeout = Some(Duration::from_millis(300));
+    let pool = trial.pool(config)?;
+    let held = hold_all(&pool).await?;
+    let unlimited = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.get_within(None).await.map(drop) }
+    });
+    all_in_use_refusal(&pool).await?;
+    drop(held);
+    within(
+        PATIENCE,
+        "a get without a limit to outlast get_timeout",
+        unlimited,
+    )
+    .await???;
+    Ok(())
+}
+
+async fn all_in_use_refusal(pool: &Pool) -> Result<(), Broken> {
+    match refusal(pool).await? {
+        PoolError::Timeout {
+            phase: TimeoutKind::Wait,
+            status,
+            waited,
+            last_connect_error: None,
+            ..
+        } => {
+            ensure!(
+                status.in_use == 4 && status.max_size == 4,
+                expected: "an error that shows 4 of 4 in use",
+                seen: "{status}"
+            );
+            ensure!(
+                waited >= Duration::from_millis(300).mul_f64(0.8),
+                expected: "a wait of 300ms in the error",
+                seen: "{waited:?}"
+            );
+            Ok(())
+        }
+        other => Err(Broken::new("a timeout of the wait", format!("{other:?}"))),
+    }
+}
+
+async fn nobody_listening(trial: &Trial) -> Result<(), Broken> {
+    // The proxy keeps the port to itself while it refuses.
+    let server = trial.server().await?;
+    let proxy = trial.proxy(&server).await?;
+    proxy.refuse(true);
+    let failure = last_connect_error(trial, &with_password(&proxy.url()), |_| {}).await?;
+    ensure_kind(&failure, ConnectErrorKind::Refused, "refused")?;
+    let address = proxy.address().to_string();
+    ensure!(
+        failure.address() == address && failure.to_string().contains(&address),
+        expected: "an error that names {address}",
+        seen: "{failure}"
+    );
+    Ok(())
+}
+
+async fn wrong_password(trial: &Trial) -> Result<(), Broken> {
+    let server = RedisServer::builder().password("right").start().await?;
+    refused_login(trial, &with_password(&server.url().replace(":right@", ""))).await
+}
+
+async fn no_password(trial: &Trial) -> Result<(), Broken> {
+    let server = RedisServer::builder().password("right").start().await?;
+    refused_login(trial, &server.url().replace(":right@", "")).await
+}
+
+async fn refused_login(trial: &Trial, url: &str) -> Result<(), Broken> {
+    let failure = refused_at_once(trial, url).await?;
+    ensure_kind(&failure, ConnectErrorKind::Authentication, "login")
+}
+
+async fn too_many_clients(trial: &Trial) -> Result<(), Broken> {
+    let server = RedisServer::builder().max_clients(1).start().await?;
+    let mut other = TcpStream::connect(server.address())?;
+    other.write_all(b"PING\r\n")?;
+    other.read_exact(&mut [0; 7])?;
+    let failure = last_connect_error(trial, &with_password(&server.url()), |_| {}).await?;
+    ensure_kind(&failure, ConnectErrorKind::TooManyClients, "client")
+}
+
+async fn no_such_database(trial: &Trial) -> Result<(), Broken> {
+    let server = RedisServer::builder().databases(1).start().await?;
+    let url = server.url().replace("/0", "/7");
+    ensure_kind(
+        &refused_at_once(trial, &url).await?,
+        ConnectErrorKind::Setup,
+        "settings",
+    )
+}
+
+async fn still_loading(trial: &Trial) -> Result<(), Broken> {
+    let loading = b"-LOADING Redis is loading the dataset in memory\r\n".to_vec();
+    let server = ScriptedServer::start_with(Script::any(Answer::Bytes(loading))).await?;
+    let failure = last_connect_error(trial, &server.url(), |_| {}).await?;
+    ensure_kind(&failure, ConnectErrorKind::NotReady, "ready")
+}
+
+async fn silent_server(trial: &Trial) -> Result<(), Broken> {
+    let server = ScriptedServer::start_with(Script::new().on_connect(Answer::Silence)).await?;
+    let failure = last_connect_error(trial, &with_password(&server.url()), |config| {
+        config.connect_timeout = Some(Duration::from_millis(150));
+    })
+    .await?;
+    ensure_kind(&failure, ConnectErrorKind::TimedOut, "no answer")
+}
+
+async fn server_that_closes(trial: &Trial) -> Result<(), Broken> {
+    let server = ScriptedServer::start_with(Script::new().on_connect(Answer::Close)).await?;
+    let failure = last_connect_error(trial, &with_password(&server.url()), |_| {}).await?;
+    ensure_kind(&failure, ConnectErrorKind::Closed, "closed")
+}
+
+/// The first reply is an error that a client puts up with: an older server doesn't know CLIENT
+/// SETINFO. What failed is the connection, and that may pass.
+async fn server_that_closes_in_the_handshake(trial: &Trial) -> Result<(), Broken> {
+    let unknown = b"-ERR unknown subcommand 'SETINFO'. Try CLIENT HELP.\r\n".to_vec();
+    let script = Script::any(Answer::Close).on("CLIENT|SETINFO", Answer::BytesThenClose(unknown));
+    let server = ScriptedServer::start_with(script).await?;
+    let failure = last_connect_error(trial, &server.url(), |_| {}).await?;
+    ensure_kind(&failure, ConnectErrorKind::Closed, "closed")
+}
+
+async fn not_a_redis_server(trial: &Trial) -> Result<(), Broken> {
+    let answer = Answer::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec());
+    let server = ScriptedServer::start_with(Script::any(answer)).await?;
+    let failure = refused_at_once(trial, &server.url()).await?;
+    ensure_kind(&failure, ConnectErrorKind::Protocol, "not a Redis server")
+}

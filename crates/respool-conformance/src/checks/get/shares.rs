@@ -1,0 +1,60 @@
+//! How equal tasks share a pool.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use respool_core::{Pool, PoolError};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use crate::Broken;
+
+pub(super) const TASKS: usize = 16;
+/// Enough for the scheduler's whims, which cost single turns, to even out.
+const TURNS_PER_TASK: usize = 4000;
+/// How often the shares are measured before an unequal one counts: the machine may take a thread off
+/// its core for many turns, but an unfair pool is unfair each time.
+const MEASUREMENTS: usize = 3;
+
+pub(super) async fn ensure_equal_shares(pool: &Pool) -> Result<f64, Broken> {
+    let mut shares = Vec::new();
+    for _ in 0..MEASUREMENTS {
+        let share = smallest_share(pool).await?;
+        if share >= 0.9 {
+            return Ok(share);
+        }
+        shares.push(share);
+    }
+    Err(Broken::new(
+        "the least served to have nine tenths of the most served's turns",
+        format!("{shares:.2?} of them in {MEASUREMENTS} measurements"),
+    ))
+}
+
+/// Equal tasks take turns until they have had so many together; then the least served is measured
+/// by the most served.
+async fn smallest_share(pool: &Pool) -> Result<f64, Broken> {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let start = Arc::new(Barrier::new(TASKS));
+    let mut tasks = JoinSet::new();
+    for _ in 0..TASKS {
+        let (pool, turns, start) = (pool.clone(), turns.clone(), start.clone());
+        tasks.spawn(async move {
+            start.wait().await;
+            let mut own = 0;
+            while turns.fetch_add(1, Ordering::Relaxed) < TASKS * TURNS_PER_TASK {
+                let _connection = pool.get().await?;
+                own += 1;
+                tokio::task::yield_now().await;
+            }
+            Ok::<usize, PoolError>(own)
+        });
+    }
+    let (mut least, mut most) = (usize::MAX, 0);
+    while let Some(outcome) = tasks.join_next().await {
+        let own = outcome??;
+        least = least.min(own);
+        most = most.max(own);
+    }
+    Ok(least as f64 / most as f64)
+}

@@ -1,0 +1,69 @@
+//! What a holder may do to its session.
+
+/// One or more commands that leave something behind.
+pub(super) struct Change {
+    pub(super) name: &'static str,
+    pub(super) commands: &'static [&'static [&'static str]],
+    /// The server sends no reply, and the holder waits for none.
+    pub(super) has_reply: bool,
+}
+
+/// Another user that the server must know, with this password.
+pub(super) const GUEST: [&str; 2] = ["guest", "welcome"];
+/// Written by somebody else between one holder and the next.
+pub(super) const WATCHED_KEY: &str = "watched";
+/// Published to by somebody else between one holder and the next.
+pub(super) const CHANNEL: &str = "news";
+
+impl Change {
+    const fn answered(name: &'static str, commands: &'static [&'static [&'static str]]) -> Self {
+        Change {
+            name,
+            commands,
+            has_reply: true,
+        }
+    }
+
+    const fn unanswered(name: &'static str, commands: &'static [&'static [&'static str]]) -> Self {
+        Change {
+            name,
+            commands,
+            has_reply: false,
+        }
+    }
+}
+
+#[rustfmt::skip] // one change a line
+pub(super) const CHANGES: &[Change] = &[
+    Change::answered("SELECT", &[&["SELECT", "1"]]),
+    Change::answered("SELECT in lower case", &[&["select", "2"]]),
+    Change::answered("MULTI left open", &[&["MULTI"]]),
+    Change::answered("MULTI left open with a command", &[&["MULTI"], &["SET", "key", "queued"]]),
+    Change::answered("WATCH", &[&["WATCH", WATCHED_KEY]]),
+    Change::answered("SUBSCRIBE", &[&["SUBSCRIBE", CHANNEL]]),
+    Change::answered("PSUBSCRIBE", &[&["PSUBSCRIBE", "n*"]]),
+    Change::answered("SSUBSCRIBE", &[&["SSUBSCRIBE", CHANNEL]]),
+    Change::answered("MONITOR", &[&["MONITOR"]]),
+    Change::answered("CLIENT SETNAME", &[&["CLIENT", "SETNAME", "somebody"]]),
+    Change::unanswered("CLIENT REPLY OFF", &[&["CLIENT", "REPLY", "OFF"]]),
+    Change::unanswered("CLIENT REPLY SKIP", &[&["CLIENT", "REPLY", "SKIP"]]),
+    Change::answered("CLIENT TRACKING", &[&["CLIENT", "TRACKING", "ON"], &["GET", WATCHED_KEY]]),
+    Change::answered("CLIENT TRACKING in RESP3", &[&["HELLO", "3"], &["CLIENT", "TRACKING", "ON"], &["GET", WATCHED_KEY]]),
+    Change::answered("CLIENT NO-EVICT", &[&["CLIENT", "NO-EVICT", "ON"]]),
+    Change::answered("CLIENT NO-TOUCH", &[&["CLIENT", "NO-TOUCH", "ON"]]),
+    Change::answered("AUTH", &[&["AUTH", GUEST[0], GUEST[1]]]),
+    Change::answered("HELLO 3", &[&["HELLO", "3"]]),
+    Change::answered("HELLO 2 with AUTH and SETNAME", &[&["HELLO", "2", "AUTH", GUEST[0], GUEST[1], "SETNAME", "somebody"]]),
+    Change::answered("READONLY", &[&["READONLY"]]),
+    Change::answered("RESET", &[&["CLIENT", "SETNAME", "somebody"], &["RESET"]]),
+];
+
+/// What leaves a session as it was: its connection must not be replaced.
+#[rustfmt::skip] // one a line
+pub(super) const CLEAN: &[Change] = &[
+    Change::answered("nothing", &[&["PING"]]),
+    Change::answered("WATCH, MULTI, EXEC", &[&["WATCH", "key"], &["MULTI"], &["SET", "key", "new"], &["EXEC"]]),
+    Change::answered("WATCH, MULTI, DISCARD", &[&["WATCH", "key"], &["MULTI"], &["SET", "key", "new"], &["DISCARD"]]),
+    Change::answered("WATCH, UNWATCH", &[&["WATCH", "key"], &["UNWATCH"]]),
+    Change::answered("SELECT there and back", &[&["SELECT", "1"], &["SELECT", "0"]]),
+];

@@ -1,0 +1,87 @@
+//! How a holder may send what changes its session.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use redis::{Cmd, Pipeline, RedisError, Value};
+use respool_core::{Pool, PoolError, PooledConnection};
+
+use super::sessions::Change;
+use crate::Broken;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    OneByOne,
+    InAPipeline,
+    /// Each command is given up after its first poll, when it may have been sent.
+    Cancelled,
+}
+
+impl Way {
+    pub(super) const ALL: [Way; 3] = [Way::OneByOne, Way::InAPipeline, Way::Cancelled];
+
+    /// Takes a connection, changes its session and gives it back. `Some` says who refused.
+    pub(super) async fn make(self, change: &Change, pool: &Pool) -> Result<Option<String>, Broken> {
+        let mut connection = pool.get().await?;
+        let outcome = match self {
+            Way::OneByOne => one_by_one(change, &mut connection).await,
+            Way::InAPipeline => in_a_pipeline(change, &mut connection).await,
+            Way::Cancelled => {
+                cancelled(change, &mut connection).await;
+                Ok(())
+            }
+        };
+        match outcome {
+            Ok(()) => Ok(None),
+            Err(error) => refusal(&error),
+        }
+    }
+}
+
+async fn one_by_one(change: &Change, connection: &mut PooledConnection) -> Result<(), RedisError> {
+    for command in commands(change) {
+        command.query_async::<Value>(connection).await?;
+    }
+    Ok(())
+}
+
+/// One without replies can't be in a pipeline, which waits for them.
+async fn in_a_pipeline(
+    change: &Change,
+    connection: &mut PooledConnection,
+) -> Result<(), RedisError> {
+    if !change.has_reply {
+        return one_by_one(change, connection).await;
+    }
+    let mut pipeline = Pipeline::new();
+    for command in commands(change) {
+        pipeline.add_command(command);
+    }
+    pipeline.query_async::<Value>(connection).await.map(drop)
+}
+
+async fn cancelled(change: &Change, connection: &mut PooledConnection) {
+    for command in commands(change) {
+        let mut request = pin!(command.query_async::<Value>(connection));
+        poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
+    }
+}
+
+fn commands(change: &Change) -> impl Iterator<Item = Cmd> {
+    change.commands.iter().map(|words| {
+        let mut command = Cmd::new();
+        command.arg(*words).set_no_response(!change.has_reply);
+        command
+    })
+}
+
+fn refusal(error: &RedisError) -> Result<Option<String>, Broken> {
+    match PoolError::find_in(error) {
+        Some(PoolError::Unsupported { .. }) => Ok(Some("by the pool".to_owned())),
+        Some(other) => Err(Broken::new("a reply", other.to_string())),
+        None if error.code().is_some() => Ok(Some(format!("by the server: {error}"))),
+        // Losing the reply is the holder's own doing.
+        None => Ok(None),
+    }
+}

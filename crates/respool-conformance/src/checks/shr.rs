@@ -1,0 +1,315 @@
+//! SHR: the shared client.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::{RedisResult, Value, pipe};
+use respool_core::{Client, Pool, PoolError};
+use respool_testserver::RedisServer;
+use tokio::task::JoinSet;
+
+use crate::check::ensure;
+use crate::checks::cmd::{run, until_blocked};
+use crate::checks::full_use::come_to_rest;
+use crate::checks::way::{Way, command, ensure_echo};
+use crate::trial::{eventually, within};
+use crate::{Broken, Finding, Trial};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const COMMANDS: usize = 10_000;
+const KEYS: usize = 100;
+
+/// SHR-1: half of the replies are known to their caller alone, half to those who ask for a key.
+pub(crate) fn ten_thousand_at_once(trial: &Trial) -> Finding {
+    trial.block_on(async {
+        let server = trial.server().await?;
+        let proxy = trial.proxy(&server).await?;
+        let mut config = trial.config(&proxy.url());
+        config.max_size = 10;
+        config.get_timeout = Some(Duration::from_secs(40));
+        config.response_timeout = Some(Duration::from_secs(40));
+        let pool = trial.pool(config)?;
+        let client = pool.client();
+        fill(&client).await?;
+
+        let started = std::time::Instant::now();
+        let mut tasks = JoinSet::new();
+        for number in 0..COMMANDS {
+            let client = client.clone();
+            tasks.spawn(async move { ask(client, number).await });
+        }
+        while let Some(outcome) = tasks.join_next().await {
+            outcome??;
+        }
+        let took = started.elapsed();
+        let most = proxy.most_open();
+        ensure!(most <= 10, expected: "at most 10 connections at the server", seen: "{most}");
+        come_to_rest(&pool).await?;
+        Ok(format!(
+            "{COMMANDS} replies on at most {most} connections in {took:?}"
+        ))
+    })
+}
+
+async fn fill(client: &Client) -> Result<(), Broken> {
+    let mut pipeline = pipe();
+    for key in 0..KEYS {
+        pipeline.cmd("SET").arg(key).arg(value(key)).ignore();
+    }
+    pipeline.query_async::<()>(&mut client.clone()).await?;
+    Ok(())
+}
+
+fn value(key: usize) -> String {
+    format!("the value of {key}")
+}
+
+async fn ask(mut client: Client, number: usize) -> Result<(), Broken> {
+    let (command, expected) = match number % 2 {
+        0 => (
+            command("GET {key}", &(number % KEYS).to_string()),
+            value(number % KEYS),
+        ),
+        _ => (
+            command("ECHO {key}", &format!("word:{number}")),
+            format!("word:{number}"),
+        ),
+    };
+    let reply: String = command.query_async(&mut client).await?;
+    ensure_echo(&expected, &reply)
+}
+
+/// What changes the session of its connection, with the words that the refusal must contain.
+const REFUSED: &[(&str, &str)] = &[
+    ("SELECT 1", "SELECT"),
+    ("select 1", "SELECT"),
+    ("MULTI", "MULTI"),
+    ("EXEC", "EXEC"),
+    ("DISCARD", "DISCARD"),
+    ("WATCH 1", "WATCH"),
+    ("UNWATCH", "UNWATCH"),
+    ("SUBSCRIBE channel", "SUBSCRIBE"),
+    ("PSUBSCRIBE channel", "PSUBSCRIBE"),
+    ("SSUBSCRIBE channel", "SSUBSCRIBE"),
+    ("UNSUBSCRIBE channel", "UNSUBSCRIBE"),
+    ("MONITOR", "MONITOR"),
+    ("CLIENT REPLY OFF", "CLIENT REPLY"),
+    ("client reply skip", "CLIENT REPLY"),
+    ("CLIENT SETNAME name", "CLIENT SETNAME"),
+    ("CLIENT TRACKING ON", "CLIENT TRACKING"),
+    ("CLIENT NO-EVICT ON", "CLIENT NO-EVICT"),
+    ("CLIENT NO-TOUCH ON", "CLIENT NO-TOUCH"),
+    ("AUTH password", "AUTH"),
+    ("HELLO 3", "HELLO"),
+    ("RESET", "RESET"),
+    ("QUIT", "QUIT"),
+    ("READONLY", "READONLY"),
+];
+
+/// SHR-2: while others go on with their commands, through clones of the same client.
+pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
+    trial.block_on(async {
+        let server = trial.server().await?;
+        let mut config = trial.config(&server.url());
+        config.response_timeout = Some(Duration::from_secs(2));
+        let pool = trial.pool(config)?;
+        let client = pool.client();
+        fill(&client).await?;
+
+        let others = Others::start(&client);
+        session_commands_are_refused(&server, &client).await?;
+        transactions_work(&client)
+            .await
+            .map_err(|broken| broken.in_case("transactions"))?;
+        let while_blocked = pops_hold_up_nobody(&server, &pool, &others)
+            .await
+            .map_err(|broken| broken.in_case("blocking pops"))?;
+        let replies = others.stop().await?;
+        come_to_rest(&pool).await?;
+        Ok(format!(
+            "{} commands refused; others had {replies} replies, {while_blocked} of them while \
+             all connections but one were blocked",
+            REFUSED.len()
+        ))
+    })
+}
+
+async fn session_commands_are_refused(server: &RedisServer, client: &Client) -> Result<(), Broken> {
+    let mut client = client.clone();
+    let commands_before = calls(server).await;
+    for (words, name) in REFUSED {
+        let refused = command(words, "");
+        ensure_refused(refused.query_async(&mut client).await, name)
+            .map_err(|broken| broken.in_case(words))?;
+        let mut pipeline = pipe();
+        pipeline
+            .cmd("SET")
+            .arg("touched")
+            .arg(1)
+            .add_command(refused)
+            .cmd("PING");
+        if !matches!(*name, "EXEC" | "DISCARD" | "UNWATCH") {
+            ensure_refused(pipeline.query_async(&mut client).await, name)
+                .map_err(|broken| broken.in_case(&format!("{words} in a pipeline")))?;
+        }
+    }
+    let touched = run(server, "EXISTS touched", "").await?.integer();
+    ensure!(
+        touched == Some(0),
+        expected: "nothing of a refused pipeline to reach the server",
+        seen: "its SET"
+    );
+    let commands_after = calls(server).await;
+    ensure!(
+        commands_before == commands_after,
+        expected: "no refused command to reach the server",
+        seen: "{commands_before:?} calls before, {commands_after:?} after"
+    );
+    Ok(())
+}
+
+/// How often the server has executed some of what is refused.
+async fn calls(server: &RedisServer) -> Vec<u64> {
+    let mut calls = Vec::new();
+    for name in [
+        "select",
+        "multi",
+        "watch",
+        "subscribe",
+        "monitor",
+        "client|reply",
+        "reset",
+    ] {
+        calls.push(server.command_calls(name).await);
+    }
+    calls
+}
+
+fn ensure_refused(outcome: RedisResult<Value>, name: &str) -> Result<(), Broken> {
+    let refused = outcome.as_ref().is_err_and(|error| {
+        let text = error.to_string();
+        matches!(
+            PoolError::find_in(error),
+            Some(PoolError::Unsupported { .. })
+        ) && text.contains(name)
+            && text.contains("get()")
+    });
+    ensure!(
+        refused,
+        expected: "PoolError::Unsupported that names {name} and get()",
+        seen: "{outcome:?}"
+    );
+    Ok(())
+}
+
+/// Atomic pipelines of many callers: each sees its own two commands, and nobody between them.
+async fn transactions_work(client: &Client) -> Result<(), Broken> {
+    const CALLERS: i64 = 50;
+    let mut tasks = JoinSet::new();
+    for _ in 0..CALLERS {
+        let mut client = client.clone();
+        tasks.spawn(async move {
+            let mut pipeline = pipe();
+            pipeline
+                .atomic()
+                .cmd("INCR")
+                .arg("one")
+                .cmd("INCR")
+                .arg("two");
+            pipeline.query_async::<(i64, i64)>(&mut client).await
+        });
+    }
+    let mut seen = BTreeSet::new();
+    while let Some(outcome) = tasks.join_next().await {
+        let (one, two) = outcome??;
+        ensure!(one == two, expected: "nobody between two commands of a transaction", seen: "{one} and {two}");
+        seen.insert(one);
+    }
+    ensure!(
+        seen == (1..=CALLERS).collect(),
+        expected: "each of {CALLERS} transactions to count once",
+        seen: "{seen:?}"
+    );
+    Ok(())
+}
+
+/// All connections but one are taken by callers who wait for elements through the client.
+async fn pops_hold_up_nobody(
+    server: &RedisServer,
+    pool: &Pool,
+    others: &Others,
+) -> Result<usize, Broken> {
+    const REPLIES: usize = 300;
+    let mut pops = Vec::new();
+    for number in 1..pool.config().max_size {
+        let pool = pool.clone();
+        pops.push(tokio::spawn(async move {
+            let pop = command("BLPOP list:{key} 30", &number.to_string());
+            Way::Shared.query::<Vec<String>>(&pool, &pop).await
+        }));
+    }
+    until_blocked(server, pops.len()).await?;
+    let before = others.replies();
+    let what = format!("others to have {REPLIES} replies while pops wait");
+    eventually(PATIENCE, &what, async || {
+        others.replies() >= before + REPLIES
+    })
+    .await?;
+    let replies = others.replies() - before;
+
+    for (number, pop) in (1..).zip(pops) {
+        ensure!(!pop.is_finished(), expected: "pop {number} to wait", seen: "its end");
+        run(server, "RPUSH list:{key} element", &number.to_string()).await?;
+        let popped = within(PATIENCE, "a pop to get its element", pop).await???;
+        let expected = [format!("list:{number}"), "element".to_owned()];
+        ensure!(popped == expected, expected: "{expected:?}", seen: "{popped:?}");
+    }
+    Ok(replies)
+}
+
+/// Tasks that send ordinary commands through clones of a client all the time.
+struct Others {
+    shared: Arc<Shared>,
+    tasks: JoinSet<Result<(), Broken>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    replies: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Others {
+    fn start(client: &Client) -> Self {
+        let shared = Arc::new(Shared::default());
+        let mut tasks = JoinSet::new();
+        for task in 0..4 {
+            let (client, shared) = (client.clone(), shared.clone());
+            tasks.spawn(async move {
+                let mut number = task;
+                while !shared.stop.load(Ordering::Relaxed) {
+                    number += 4;
+                    ask(client.clone(), number).await?;
+                    shared.replies.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            });
+        }
+        Others { shared, tasks }
+    }
+
+    fn replies(&self) -> usize {
+        self.shared.replies.load(Ordering::Relaxed)
+    }
+
+    async fn stop(mut self) -> Result<usize, Broken> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        while let Some(outcome) = self.tasks.join_next().await {
+            outcome?.map_err(|broken| broken.in_case("ordinary commands of others"))?;
+        }
+        Ok(self.replies())
+    }
+}
