@@ -1,10 +1,11 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use respool_core::{ConnectError, PoolConfig, PoolError};
+use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -48,14 +49,19 @@ struct Shared<D: Dial> {
 struct State<L> {
     /// Opened, but whoever asked has gone.
     ready: Vec<L>,
-    askers: VecDeque<oneshot::Sender<Answer<L>>>,
-    /// Tasks that dial.
-    dialling: usize,
+    askers: VecDeque<WhoAsks<L>>,
+    /// Tasks that dial, by the runtime that they run on.
+    dialling: HashMap<Id, usize>,
     tasks: Vec<AbortHandle>,
     failures: u32,
     retry_at: Option<Instant>,
     last_error: Option<ConnectError>,
     closed: bool,
+}
+
+struct WhoAsks<L> {
+    home: Id,
+    answer: oneshot::Sender<Answer<L>>,
 }
 
 enum Answer<L> {
@@ -78,7 +84,7 @@ impl<D: Dial> Dialler<D> {
                 state: Mutex::new(State {
                     ready: Vec::new(),
                     askers: VecDeque::new(),
-                    dialling: 0,
+                    dialling: HashMap::new(),
                     tasks: Vec::new(),
                     failures: 0,
                     retry_at: None,
@@ -153,7 +159,7 @@ impl<D: Dial> Dialler<D> {
             )
         };
         for asker in askers {
-            let _ = asker.send(Answer::Closed);
+            let _ = asker.answer.send(Answer::Closed);
         }
         for task in tasks {
             task.abort();
@@ -165,6 +171,9 @@ impl<D: Dial> Dialler<D> {
         if let Some(link) = self.shared.take_ready() {
             return Ok(Ask::Ready(link));
         }
+        let Ok(here) = Handle::try_current().map(|here| here.id()) else {
+            return Err(PoolError::NoRuntime);
+        };
         let mut state = self.shared.state();
         if state.closed {
             return Err(PoolError::Closed);
@@ -176,8 +185,13 @@ impl<D: Dial> Dialler<D> {
             return Err(error.clone().into());
         }
         let (sender, receiver) = oneshot::channel();
-        state.askers.push_back(sender);
-        self.shared.dial_if_needed(&mut state);
+        state.askers.push_back(WhoAsks {
+            home: here,
+            answer: sender,
+        });
+        let needed = state.count_needed(here);
+        drop(state);
+        self.shared.dial(needed, here);
         Ok(Ask::Wait(Asker {
             shared: self.shared.clone(),
             receiver,
@@ -203,20 +217,21 @@ impl<D: Dial> Shared<D> {
         }
     }
 
-    /// As many tasks as callers that still ask; after a failure, one.
-    fn dial_if_needed(self: &Arc<Self>, state: &mut State<D::Link>) {
-        state.askers.retain(|asker| !asker.is_closed());
-        state.tasks.retain(|task| !task.is_finished());
-        let wanted = match state.failures {
-            0 => state.askers.len(),
-            _ => state.askers.len().min(1),
-        };
-        while state.dialling < wanted {
-            state.dialling += 1;
+    /// Starts tasks that dial, which were counted already. Never under the lock: on a runtime that
+    /// is ending a task is dropped as it is spawned, and takes the lock.
+    fn dial(self: &Arc<Self>, tasks: usize, home: Id) {
+        for _ in 0..tasks {
             let task = DialTask {
                 shared: self.clone(),
+                home,
             };
-            state.tasks.push(tokio::spawn(task.run()).abort_handle());
+            let handle = tokio::spawn(task.run()).abort_handle();
+            let mut state = self.state();
+            if state.closed {
+                handle.abort();
+            }
+            state.tasks.retain(|task| !task.is_finished());
+            state.tasks.push(handle);
         }
     }
 
@@ -233,7 +248,7 @@ impl<D: Dial> Shared<D> {
                     state.ready.push(link);
                     return;
                 }
-                Some(asker) => match asker.send(Answer::Opened(link)) {
+                Some(asker) => match asker.answer.send(Answer::Opened(link)) {
                     Ok(()) => return,
                     Err(Answer::Opened(returned)) => link = returned,
                     Err(_) => return,
@@ -242,10 +257,19 @@ impl<D: Dial> Shared<D> {
         }
     }
 
-    fn answer_all(&self, answer: impl Fn() -> Answer<D::Link>) {
-        let askers = std::mem::take(&mut self.state().askers);
-        for asker in askers {
-            let _ = asker.send(answer());
+    /// Tells everybody who asks on `home`, or everywhere.
+    fn answer_all(&self, home: Option<Id>, answer: impl Fn() -> Answer<D::Link>) {
+        let told: Vec<_> = {
+            let mut state = self.state();
+            let all = std::mem::take(&mut state.askers);
+            let (told, others) = all
+                .into_iter()
+                .partition::<Vec<_>, _>(|asker| home.is_none_or(|home| asker.home == home));
+            state.askers = others.into();
+            told
+        };
+        for asker in told {
+            let _ = asker.answer.send(answer());
         }
     }
 
@@ -259,6 +283,36 @@ impl<D: Dial> Shared<D> {
                 Err(_) => Err(ConnectError::timed_out(self.address.as_str(), limit)),
             },
         }
+    }
+}
+
+impl<L> State<L> {
+    /// Counts, as dialling already, the tasks that the callers of runtime `home` need: one each;
+    /// after a failure, one for all.
+    ///
+    /// Each runtime dials for its own callers: one that nobody drives holds up nobody else (LIFE-5).
+    fn count_needed(&mut self, home: Id) -> usize {
+        let wanted = match self.failures {
+            0 => self.asking(home),
+            _ => self.asking(home).min(1),
+        };
+        let dialling = self.dialling.entry(home).or_insert(0);
+        let needed = wanted.saturating_sub(*dialling);
+        *dialling += needed;
+        needed
+    }
+
+    /// Callers of runtime `home` that still ask.
+    fn asking(&mut self, home: Id) -> usize {
+        self.askers.retain(|asker| !asker.answer.is_closed());
+        self.askers
+            .iter()
+            .filter(|asker| asker.home == home)
+            .count()
+    }
+
+    fn dialling(&self, home: Id) -> usize {
+        self.dialling.get(&home).copied().unwrap_or(0)
     }
 }
 
@@ -291,6 +345,7 @@ impl<D: Dial> Drop for Asker<D> {
 /// A task that dials, from its spawning to its end, however that comes.
 struct DialTask<D: Dial> {
     shared: Arc<Shared<D>>,
+    home: Id,
 }
 
 impl<D: Dial> DialTask<D> {
@@ -321,10 +376,10 @@ impl<D: Dial> DialTask<D> {
                     state.failures = state.failures.saturating_add(1);
                     state.retry_at = Some(Instant::now() + back_off::pause(state.failures));
                     state.last_error = Some(error.clone());
-                    let others_try = state.dialling > 1;
+                    let others_try = state.dialling(self.home) > 1;
                     drop(state);
                     if permanent {
-                        shared.answer_all(|| Answer::Failed(error.clone()));
+                        shared.answer_all(None, || Answer::Failed(error.clone()));
                         return;
                     }
                     if others_try {
@@ -335,24 +390,31 @@ impl<D: Dial> DialTask<D> {
         }
     }
 
-    /// Whether anybody still asks, and nobody else dials for them.
+    /// Whether anybody on this runtime still asks.
     fn is_wanted(&self) -> bool {
         let mut state = self.shared.state();
-        state.askers.retain(|asker| !asker.is_closed());
-        !state.closed && !state.askers.is_empty()
+        !state.closed && state.asking(self.home) > 0
     }
 }
 
 impl<D: Dial> Drop for DialTask<D> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        state.dialling -= 1;
-        state.askers.retain(|asker| !asker.is_closed());
-        // Whoever still asks starts a task on a runtime that is there.
-        let abandoned = state.dialling < state.askers.len() && !state.closed;
+        let dialling = match state.dialling.get_mut(&self.home) {
+            Some(count) => {
+                *count -= 1;
+                *count
+            }
+            None => 0,
+        };
+        if dialling == 0 {
+            state.dialling.remove(&self.home);
+        }
+        // Whoever still asks there starts another, if that runtime still is.
+        let abandoned = dialling < state.asking(self.home) && !state.closed;
         drop(state);
         if abandoned {
-            self.shared.answer_all(|| Answer::AskAgain);
+            self.shared.answer_all(Some(self.home), || Answer::AskAgain);
         }
     }
 }

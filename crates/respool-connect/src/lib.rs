@@ -38,5 +38,5 @@ pub use poll::{at_once, run_to_end};
 pub use redis_dial::RedisDial;
 pub use redis_link::{RedisLink, SharedParts};
 pub use runtime_watch::RuntimeWatch;
-pub use socket::{Look, Socket, SocketStream};
+pub use socket::{Look, Socket, SocketStream, turns_away};
 pub use wrapped::{LaneOfPool, Slots, Wrapped};

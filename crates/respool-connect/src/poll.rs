@@ -7,8 +7,18 @@ use std::task::{Context, Poll, Waker};
 /// Runs a future to its end in this thread. For futures of wrapped pools that wait for nothing but
 /// a lock which is held for a moment: they give back a slot, and that must happen at once and
 /// anywhere (RET-1, RET-2), not in a task that some runtime may or may not run.
+///
+/// It asks again and again instead of waiting to be woken: the lock may wake a task of this very
+/// thread, which can't run before this returns, and then nobody would wake us.
 pub fn run_to_end<F: Future>(future: F) -> F::Output {
-    pollster::block_on(future)
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::yield_now(),
+        }
+    }
 }
 
 /// What `future` gives at once, if it does. Dropping it otherwise must lose nothing. Meanwhile no

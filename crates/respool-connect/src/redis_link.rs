@@ -7,7 +7,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use respool_core::{CloseReason, PoolConfig};
 
-use crate::{CloseNow, Glance, Link, LinkAge, Look, Opening, Parting, Place, Socket};
+use crate::{CloseNow, Glance, Link, LinkAge, Look, Opening, Parting, Place, Socket, turns_away};
 
 /// A connection of the redis crate on a [`Socket`] of ours, driven by its holder's own task.
 ///
@@ -97,13 +97,7 @@ impl RedisLink {
         )
         .await?;
         if let Value::ServerError(error) = &reply
-            && matches!(error.code(), "NOAUTH" | "LOADING" | "MASTERDOWN")
-        {
-            reply.extract_error()?;
-        } else if let Value::ServerError(error) = &reply
-            && error
-                .details()
-                .is_some_and(|text| text.contains("max number of clients"))
+            && turns_away(error.code(), error.details().unwrap_or_default())
         {
             reply.extract_error()?;
         }
@@ -297,10 +291,15 @@ impl Drop for HalfOpen {
     }
 }
 
-/// A full server answers with an error line and closes; the crate then reports only the end.
+/// A full server answers with an error line and closes; the crate then reports only the end. And a
+/// reply that was cut short is the network's fault: only what isn't RESP is no Redis.
 fn what_the_server_said(socket: &Socket, error: redis::RedisError) -> redis::RedisError {
-    if !error.is_io_error() {
+    let cut_short = error.kind() == redis::ErrorKind::Parse && socket.speaks_redis();
+    if !cut_short && !error.is_io_error() {
         return error;
     }
-    socket.first_error().unwrap_or(error)
+    socket.first_error().unwrap_or_else(|| match cut_short {
+        true => std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into(),
+        false => error,
+    })
 }

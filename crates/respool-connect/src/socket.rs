@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -26,6 +26,13 @@ const FIRST_REPLY: usize = 256;
 /// How long a server that refuses connections may take to say why.
 const FIRST_WORDS: Duration = Duration::from_millis(50);
 
+/// Whether an error says that the server does not serve this connection: it is full, loading, a
+/// replica that may not answer, in protected mode, or wants a login.
+pub fn turns_away(code: &str, detail: &str) -> bool {
+    matches!(code, "NOAUTH" | "LOADING" | "MASTERDOWN" | "DENIED")
+        || detail.contains("max number of clients")
+}
+
 /// A socket that others than its reader and writer can look at, close, and move.
 ///
 /// The redis crate reads and writes it through [`SocketStream`]; everybody else shares this. The
@@ -34,6 +41,7 @@ pub struct Socket {
     net: Mutex<Option<Net>>,
     /// The stream has ended, failed, or was dropped: costs nothing to read.
     ended: AtomicBool,
+    reads: AtomicU64,
     first_reply: Mutex<Option<Vec<u8>>>,
 }
 
@@ -91,6 +99,7 @@ impl Socket {
                 home: Handle::current().id(),
             })),
             ended: AtomicBool::new(false),
+            reads: AtomicU64::new(0),
             first_reply: Mutex::new(Some(Vec::new())),
         }))
     }
@@ -220,22 +229,35 @@ impl Socket {
         tokio::time::timeout(4 * FIRST_WORDS, heard).await.ok()?
     }
 
-    /// The first line that the server ever sent, if it is an error.
+    /// Why the server turns us away, if that is the first thing it ever said. Other errors may
+    /// be harmless: servers before 7.2 answer a handshake's CLIENT SETINFO with one.
     pub(crate) fn first_error(&self) -> Option<redis::RedisError> {
         let line = self.first_error_line()?;
         let (code, detail) = line.split_once(' ').unwrap_or((&line, ""));
-        Some(redis::make_extension_error(
-            code.to_owned(),
-            Some(detail.to_owned()),
-        ))
+        turns_away(code, detail)
+            .then(|| redis::make_extension_error(code.to_owned(), Some(detail.to_owned())))
+    }
+
+    /// Whether what the server said so far begins as a reply does.
+    pub(crate) fn speaks_redis(&self) -> bool {
+        const TYPES: &[u8] = b"+-:$*_#,(!=%~>|";
+        match self.first_reply().as_deref() {
+            Some([first, ..]) => TYPES.contains(first),
+            _ => true,
+        }
     }
 
     /// The first line that the server ever sent, without its line end, if it is an error.
     fn first_error_line(&self) -> Option<String> {
         let first_reply = self.first_reply();
         let bytes = first_reply.as_ref()?.strip_prefix(b"-")?;
-        let line = bytes.split(|byte| *byte == b'\r').next()?;
-        Some(String::from_utf8_lossy(line).into_owned())
+        let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+        Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    }
+
+    /// How often something was read from the server: when it grows, the server answers.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     /// The handshake is over: stops keeping what the server sends.
@@ -355,7 +377,10 @@ impl AsyncRead for SocketStream {
         if let Poll::Ready(Ok(())) = outcome {
             match &buffer.filled()[before..] {
                 [] if buffer.remaining() > 0 => self.socket.ended.store(true, Ordering::Release),
-                bytes => self.socket.keep_first_reply(bytes),
+                bytes => {
+                    self.socket.reads.fetch_add(1, Ordering::Relaxed);
+                    self.socket.keep_first_reply(bytes);
+                }
             }
         }
         outcome

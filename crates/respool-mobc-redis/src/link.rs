@@ -9,6 +9,7 @@ use redis::{Cmd, ConnectionAddr, Pipeline, RedisFuture, Value};
 use redis_0_28::aio::{ConnectionLike as _, MultiplexedConnection};
 use respool_connect::{
     CloseNow, Dial, Glance, Link, LinkAge, Opening, Parting, Place, RuntimeWatch, Socket,
+    turns_away,
 };
 use respool_core::{CloseReason, ConnectError, PoolConfig, PoolError};
 
@@ -40,8 +41,16 @@ impl StockDial {
             .req_packed_command(&redis_0_28::cmd("DBSIZE"))
             .await;
         match bridge::outcome(reply, bridge::value).and_then(Value::extract_error) {
-            // A user without the right to ask is logged in all the same.
-            Err(error) if error.code() != Some("NOPERM") => Err(error),
+            Err(error) if error.is_io_error() => Err(error),
+            Err(error)
+                if turns_away(
+                    error.code().unwrap_or_default(),
+                    error.detail().unwrap_or_default(),
+                ) =>
+            {
+                Err(error)
+            }
+            // Without the right to ask, or on a server that doesn't know it: we are served.
             _ => Ok(connection),
         }
     }

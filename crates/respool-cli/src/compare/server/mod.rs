@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
-use respool::{ConnectError, Endpoint, PoolConfig};
+use redis::{AsyncConnectionConfig, Client, RedisError};
+use respool::{BackendEntry, ConnectError, ConnectErrorKind, Endpoint, PoolConfig, PoolError};
 use respool_testserver::{RedisServer, ScriptedServer, StartError};
 use serde::Serialize;
 
@@ -88,10 +88,7 @@ impl Server {
         };
         config.max_size = pool_size;
         let config = config.checked()?;
-        let mut observer = connect(&config).await?;
-        let info = info(&mut observer).await.map_err(|error| {
-            Failure::from(respool::PoolError::from(connect_error(&config, error)))
-        })?;
+        let (observer, info) = reach(&config).await?;
         let (kind, version) = match running {
             Running::Here(_) => (ServerKind::Scripted, "scripted".to_owned()),
             _ => identify(info.as_deref().unwrap_or_default()),
@@ -127,10 +124,9 @@ impl Server {
         let text = match info(&mut self.observer).await {
             Ok(text) => text,
             Err(_) => {
-                self.observer = connect(&self.config).await?;
-                info(&mut self.observer).await.map_err(|error| {
-                    Failure::failed(format!("{} ended: {error}", self.config.endpoint))
-                })?
+                let (observer, text) = reach(&self.config).await?;
+                self.observer = observer;
+                text
             }
         };
         Ok(text.as_deref().and_then(Figures::parse))
@@ -155,7 +151,7 @@ impl Server {
         if keyspace.delete(&mut self.observer).await.is_ok() {
             return Ok(());
         }
-        self.observer = connect(&self.config).await?;
+        (self.observer, _) = reach(&self.config).await?;
         let deleted = keyspace.delete(&mut self.observer).await;
         deleted.map_err(|error| Failure::failed(error.to_string()))
     }
@@ -179,22 +175,52 @@ fn not_started(error: StartError) -> Failure {
     Failure::failed(format!("could not start a server: {error}"))
 }
 
-async fn connect(config: &PoolConfig) -> Result<MultiplexedConnection, Failure> {
+/// A connection that the server answers on, and its INFO: a server that is full, loading or wants a
+/// password may well accept a connection first.
+async fn reach(config: &PoolConfig) -> Result<(MultiplexedConnection, Option<String>), Failure> {
     let settings = AsyncConnectionConfig::new()
         .set_connection_timeout(config.connect_timeout)
         .set_response_timeout(Some(ANSWER_WITHIN));
-    let connection = async {
-        Client::open(config.endpoint.connection_info().clone())?
+    let reached = async {
+        let mut connection = Client::open(config.endpoint.connection_info().clone())?
             .get_multiplexed_async_connection_with_config(&settings)
-            .await
+            .await?;
+        let info = info(&mut connection).await?;
+        Ok((connection, info))
     };
-    connection
-        .await
-        .map_err(|error| Failure::from(respool::PoolError::from(connect_error(config, error))))
+    match reached.await {
+        Ok(reached) => Ok(reached),
+        Err(error) => Err(PoolError::from(cause(config, error).await).into()),
+    }
 }
 
-fn connect_error(config: &PoolConfig, error: RedisError) -> ConnectError {
-    ConnectError::new(config.endpoint.to_string(), error)
+/// Why the server could not be reached.
+///
+/// One that is full says so and hangs up, often before the redis crate listens. Our backends do
+/// listen, so one of them is asked before "it hung up" is all that there is to say.
+async fn cause(config: &PoolConfig, error: RedisError) -> ConnectError {
+    let error = ConnectError::new(config.endpoint.to_string(), error);
+    let hung_up = matches!(
+        error.kind(),
+        ConnectErrorKind::Closed | ConnectErrorKind::Network
+    );
+    match respool::backends().first() {
+        Some(backend) if hung_up => heard_by(backend, config).await.unwrap_or(error),
+        _ => error,
+    }
+}
+
+async fn heard_by(backend: &BackendEntry, config: &PoolConfig) -> Option<ConnectError> {
+    let mut config = config.clone();
+    config.max_size = 1;
+    config.get_timeout = Some(Duration::from_secs(1));
+    match (backend.build)(config).ok()?.get().await {
+        Err(PoolError::Connect { source, .. }) => Some(source),
+        Err(PoolError::Timeout {
+            last_connect_error, ..
+        }) => last_connect_error,
+        _ => None,
+    }
 }
 
 /// INFO with everything in it; `None` where this user may not see it.
@@ -208,10 +234,9 @@ async fn info(connection: &mut MultiplexedConnection) -> Result<Option<String>, 
     }
 }
 
-/// Whether the server serves, but not this. A server that wants a password first serves nothing.
+/// Whether the server serves, but not this.
 fn is_refusal(error: &RedisError) -> bool {
-    let wants_login = matches!(error.code(), Some("NOAUTH"));
-    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) && !wants_login
+    error.code() == Some("NOPERM") || error.to_string().contains("unknown command")
 }
 
 fn identify(info: &str) -> (ServerKind, String) {
