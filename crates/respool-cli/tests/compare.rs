@@ -106,6 +106,7 @@ fn the_table_names_the_server_first_and_has_no_colours_in_a_file() {
     assert!(!text.contains('\u{1b}'), "{text}");
     for line in text.lines().filter(|line| !line.starts_with("Repeat it:")) {
         assert!(line.chars().count() <= 100, "{line}");
+        assert_eq!(line, line.trim_end());
     }
 }
 

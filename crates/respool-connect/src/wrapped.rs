@@ -55,6 +55,9 @@ pub trait LaneOfPool: Lane + 'static {
     /// The lane as users see it.
     fn lane(&self) -> &dyn Lane;
 
+    /// Refuses new commands; those under way go on, and their connections end with the last.
+    fn refuse_newcomers(&self);
+
     /// Ends it: its connections are closed now, commands under way fail.
     fn close_now(&self);
 }
@@ -147,6 +150,9 @@ impl<S: Slots> Wrapped<S> {
     fn shut(&self) {
         self.ledger.close();
         self.dialler.close();
+        if let Some(lane) = &self.lane {
+            lane.refuse_newcomers();
+        }
         while let Some(guard) = self.slots.try_take() {
             Lent::new(guard, self).condemn(CloseReason::PoolClosed);
         }
@@ -215,9 +221,6 @@ impl<S: Slots> Backend for Wrapped<S> {
 
     async fn close(&self, grace: Duration) {
         self.shut();
-        if let Some(lane) = &self.lane {
-            lane.close_now();
-        }
         let _ = tokio::time::timeout(grace, self.ledger.unused()).await;
         self.cut_off();
         // What came back in the meantime, and what a contended store did not give up before.

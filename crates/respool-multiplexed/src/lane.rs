@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
@@ -84,7 +84,7 @@ impl Lanes {
         }
         let deadline = Deadline::after(self.get_timeout);
         let in_flight = match deadline.limit(self.connection()).await {
-            Some(connection) => connection?,
+            Some(in_flight) => in_flight?,
             None => return Err(self.timed_out(deadline).into()),
         };
         let connection = &in_flight.connection;
@@ -100,6 +100,7 @@ impl Lanes {
                 }
             },
         };
+        connection.heard();
         match reply {
             Ok(reply) => {
                 if unfit(&reply) {
@@ -121,7 +122,7 @@ impl Lanes {
         loop {
             let changed = self.opened.notified();
             match self.choose(here)? {
-                Choice::Use(connection) => match connection.begin() {
+                Choice::Use(connection) => match connection.begin(self.response_timeout) {
                     Some(()) => {
                         return Ok(InFlight {
                             connection,
@@ -131,7 +132,10 @@ impl Lanes {
                     None => self.forget(&connection),
                 },
                 Choice::Open(turn) => {
-                    let (link, permit) = self.slots.take_apart().await?;
+                    let (link, permit) = tokio::select! {
+                        taken = self.slots.take_apart() => taken?,
+                        () = self.ledger.closed() => return Err(PoolError::Closed),
+                    };
                     self.add(link, permit, here);
                     drop(turn);
                 }
@@ -190,6 +194,22 @@ impl Lanes {
             connection.retire(CloseReason::PoolClosed);
         } else {
             state.open.push(connection);
+        }
+    }
+
+    /// Closes a lane that has nothing to do, if there is one.
+    fn retire_one_that_rests(&self, reason: CloseReason) -> bool {
+        let resting = {
+            let mut state = self.state();
+            let resting = state.open.iter().position(|open| open.is_idle());
+            resting.map(|resting| state.open.swap_remove(resting))
+        };
+        match resting {
+            Some(resting) => {
+                resting.retire(reason);
+                true
+            }
+            None => false,
         }
     }
 
@@ -256,6 +276,12 @@ impl LaneOfPool for LanesHandle {
         self
     }
 
+    fn refuse_newcomers(&self) {
+        self.lanes.state().closed = true;
+        while self.lanes.retire_one_that_rests(CloseReason::PoolClosed) {}
+        self.lanes.opened.notify_waiters();
+    }
+
     fn close_now(&self) {
         let open = {
             let mut state = self.lanes.state();
@@ -271,14 +297,7 @@ impl LaneOfPool for LanesHandle {
 
 impl MakesRoom for Lanes {
     fn make_room(&self) {
-        let resting = {
-            let mut state = self.state();
-            let resting = state.open.iter().position(|open| open.is_idle());
-            resting.map(|resting| state.open.swap_remove(resting))
-        };
-        if let Some(resting) = resting {
-            resting.retire(CloseReason::MadeRoom);
-        }
+        self.retire_one_that_rests(CloseReason::MadeRoom);
     }
 }
 
@@ -314,7 +333,16 @@ struct SharedConnection {
 /// What is under way, and what the connection holds of the pool until it is retired.
 struct Load {
     in_flight: usize,
+    /// Since when commands wait, and how much the server had sent by then. Callers who give up
+    /// leave it as it is: each of them may be less patient than `response_timeout`, and yet between
+    /// them they notice that nothing comes (CMD-4).
+    silent: Option<Silence>,
     holds: Option<(Place, OwnedSemaphorePermit)>,
+}
+
+struct Silence {
+    since: Instant,
+    reads_before: u64,
 }
 
 impl SharedConnection {
@@ -331,22 +359,29 @@ impl SharedConnection {
             driver: tokio::spawn(parts.driver).abort_handle(),
             load: Mutex::new(Load {
                 in_flight: 0,
+                silent: None,
                 holds: Some((parts.place, permit)),
             }),
         }
     }
 
-    /// Counts one more command under way. `None` when the connection has ended: nothing was sent.
-    fn begin(&self) -> Option<()> {
+    /// Counts one more command under way. `None` when the connection has ended or fallen silent:
+    /// nothing was sent.
+    fn begin(&self, response_timeout: Option<Duration>) -> Option<()> {
         let mut load = self.load();
         let ended = match load.in_flight {
             // Its driver may not have had a turn since the server closed it (LIFE-1).
             0 => self.socket.look() == Look::Ended,
             _ => self.socket.has_ended(),
         };
-        if ended {
+        let fault = match (ended, load.is_silent(&self.socket, response_timeout)) {
+            (true, _) => Some(CloseReason::Broken),
+            (false, true) => Some(CloseReason::TimedOut),
+            (false, false) => None,
+        };
+        if let Some(reason) = fault {
             drop(load);
-            self.retire(CloseReason::Broken);
+            self.retire(reason);
             return None;
         }
         if load.in_flight == 0 {
@@ -355,6 +390,11 @@ impl SharedConnection {
         load.holds.as_ref()?;
         load.in_flight += 1;
         Some(())
+    }
+
+    /// A reply came: the server answers.
+    fn heard(&self) {
+        self.load().silent = None;
     }
 
     fn end(&self) -> usize {
@@ -393,6 +433,24 @@ impl SharedConnection {
     }
 }
 
+impl Load {
+    /// Whether the server has sent nothing for as long as a reply may take, while commands waited.
+    fn is_silent(&mut self, socket: &Socket, response_timeout: Option<Duration>) -> bool {
+        let reads = socket.reads();
+        let silence = self.silent.get_or_insert_with(|| Silence {
+            since: Instant::now(),
+            reads_before: reads,
+        });
+        if silence.reads_before != reads {
+            *silence = Silence {
+                since: Instant::now(),
+                reads_before: reads,
+            };
+        }
+        response_timeout.is_some_and(|limit| silence.since.elapsed() >= limit)
+    }
+}
+
 /// A command under way on a shared connection, until it ends or is given up.
 struct InFlight<'a> {
     connection: Arc<SharedConnection>,
@@ -401,7 +459,12 @@ struct InFlight<'a> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if self.connection.end() == 0 && self.lanes.slots.has_queue() {
+        if self.connection.end() > 0 {
+            return;
+        }
+        if self.lanes.ledger.is_closed() {
+            self.lanes.retire_one_that_rests(CloseReason::PoolClosed);
+        } else if self.lanes.slots.has_queue() {
             self.lanes.make_room();
         }
     }

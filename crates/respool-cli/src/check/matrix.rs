@@ -36,7 +36,12 @@ pub(super) fn render(matrix: &Matrix) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    let mut text = format!("{table}\n");
+    table.style_text_only();
+    let mut text = String::new();
+    for row in table.lines() {
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
     for (subject, reports) in &matrix.rows {
         for report in reports
             .iter()
@@ -69,7 +74,7 @@ fn tally(matrix: &Matrix) -> String {
         reports.filter(|report| wanted(report.outcome)).count()
     };
     format!(
-        "{} kept, {} broken, {} known failures, {} declared unsupported",
+        "kept {}, broken {}, known failures {}, declared unsupported {}",
         count(&|outcome| outcome == Outcome::Kept),
         count(&|outcome| !outcome.is_good()),
         count(&|outcome| outcome == Outcome::KnownFailure),

@@ -47,6 +47,7 @@ pub(super) fn render(options: &Options, summaries: &[Summary]) -> String {
             column.set_padding((0, 1));
         }
     }
+    table.style_text_only();
     let rows: Vec<String> = table.lines().map(|row| row.trim_end().to_owned()).collect();
     format!(
         "\n{} tasks on {} connections, values of {} bytes, {:.0} % reads; {} of {:?}\n\n\
