@@ -42,6 +42,8 @@ pub struct Socket {
     /// The stream has ended, failed, or was dropped: costs nothing to read.
     ended: AtomicBool,
     reads: AtomicU64,
+    /// Whether what the server sends is still kept in `first_reply`.
+    handshaking: AtomicBool,
     first_reply: Mutex<Option<Vec<u8>>>,
 }
 
@@ -100,6 +102,7 @@ impl Socket {
             })),
             ended: AtomicBool::new(false),
             reads: AtomicU64::new(0),
+            handshaking: AtomicBool::new(true),
             first_reply: Mutex::new(Some(Vec::new())),
         }))
     }
@@ -262,10 +265,14 @@ impl Socket {
 
     /// The handshake is over: stops keeping what the server sends.
     pub(crate) fn forget_first_reply(&self) {
+        self.handshaking.store(false, Ordering::Relaxed);
         *self.first_reply() = None;
     }
 
     fn keep_first_reply(&self, bytes: &[u8]) {
+        if !self.handshaking.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some(first_reply) = self.first_reply().as_mut() {
             let room = FIRST_REPLY.saturating_sub(first_reply.len());
             first_reply.extend_from_slice(&bytes[..bytes.len().min(room)]);

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -79,13 +80,18 @@ impl Lanes {
         send: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
         unfit: impl FnOnce(&T) -> bool,
     ) -> RedisResult<T> {
-        if Handle::try_current().is_err() {
+        let Ok(here) = Handle::try_current().map(|here| here.id()) else {
             return Err(PoolError::NoRuntime.into());
-        }
-        let deadline = Deadline::after(self.get_timeout);
-        let in_flight = match deadline.limit(self.connection()).await {
-            Some(in_flight) => in_flight?,
-            None => return Err(self.timed_out(deadline).into()),
+        };
+        let in_flight = match self.ready(here) {
+            Some(in_flight) => in_flight,
+            None => {
+                let deadline = Deadline::after(self.get_timeout);
+                match deadline.limit(self.connection(here)).await {
+                    Some(in_flight) => in_flight?,
+                    None => return Err(self.timed_out(deadline).into()),
+                }
+            }
         };
         let connection = &in_flight.connection;
         // Dropped here: the redis crate discards the reply, and the lane goes on.
@@ -100,7 +106,7 @@ impl Lanes {
                 }
             },
         };
-        connection.heard();
+        in_flight.heard.set(true);
         match reply {
             Ok(reply) => {
                 if unfit(&reply) {
@@ -116,19 +122,31 @@ impl Lanes {
         }
     }
 
+    /// The lane of runtime `here`, if it is open and well: all that steady work needs.
+    fn ready(&self, here: Id) -> Option<InFlight<'_>> {
+        let own = {
+            let state = self.state();
+            if state.closed {
+                return None;
+            }
+            state.open.iter().find(|open| open.home == here).cloned()
+        }?;
+        match own.begin(self.response_timeout) {
+            Some(()) => Some(InFlight::new(own, self)),
+            None => {
+                self.forget(&own);
+                None
+            }
+        }
+    }
+
     /// A connection that many share, opened where there is none. Dropping it loses nothing.
-    async fn connection(&self) -> Result<InFlight<'_>, PoolError> {
-        let here = Handle::current().id();
+    async fn connection(&self, here: Id) -> Result<InFlight<'_>, PoolError> {
         loop {
             let changed = self.opened.notified();
             match self.choose(here)? {
                 Choice::Use(connection) => match connection.begin(self.response_timeout) {
-                    Some(()) => {
-                        return Ok(InFlight {
-                            connection,
-                            lanes: self,
-                        });
-                    }
+                    Some(()) => return Ok(InFlight::new(connection, self)),
                     None => self.forget(&connection),
                 },
                 Choice::Open(turn) => {
@@ -392,13 +410,12 @@ impl SharedConnection {
         Some(())
     }
 
-    /// A reply came: the server answers.
-    fn heard(&self) {
-        self.load().silent = None;
-    }
-
-    fn end(&self) -> usize {
+    /// One command less under way; `heard` if it got its reply: then the server answers.
+    fn end(&self, heard: bool) -> usize {
         let mut load = self.load();
+        if heard {
+            load.silent = None;
+        }
         load.in_flight -= 1;
         if load.in_flight == 0
             && let Some((place, _)) = &mut load.holds
@@ -455,11 +472,23 @@ impl Load {
 struct InFlight<'a> {
     connection: Arc<SharedConnection>,
     lanes: &'a Lanes,
+    /// Whether its reply came.
+    heard: Cell<bool>,
+}
+
+impl<'a> InFlight<'a> {
+    fn new(connection: Arc<SharedConnection>, lanes: &'a Lanes) -> Self {
+        InFlight {
+            connection,
+            lanes,
+            heard: Cell::new(false),
+        }
+    }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if self.connection.end() > 0 {
+        if self.connection.end(self.heard.get()) > 0 {
             return;
         }
         if self.lanes.ledger.is_closed() {

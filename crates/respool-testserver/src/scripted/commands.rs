@@ -105,6 +105,7 @@ fn run(
             encode::status(output, "RESET");
         }
         ("quit", _) => encode::status(output, "OK"),
+        ("unwatch", []) => encode::status(output, "OK"),
         ("multi", []) if session.queued.is_some() => {
             return Err("ERR MULTI calls can not be nested".to_owned());
         }
@@ -242,6 +243,7 @@ const KNOWN: &[&str] = &[
     "reset",
     "multi",
     "discard",
+    "unwatch",
     "config|resetstat",
     "del",
     "exists",
