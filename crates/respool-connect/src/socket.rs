@@ -161,8 +161,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Tells the server that nothing more will come. It then closes its side, which
-    /// [`server_has_let_go`](Socket::server_has_let_go) shows. Works anywhere.
+    /// Tells the server that nothing more will come. It then closes its side, which is how the
+    /// ledger knows that it has let go. Works anywhere.
     pub fn say_goodbye(&self) {
         self.ended.store(true, Ordering::Release);
         if let Some(net) = self.net().as_ref() {
