@@ -6,6 +6,7 @@
 
 mod backend;
 mod lane;
+mod shared_connection;
 mod slots;
 
 pub use backend::{BACKEND, CAPABILITIES, build, over};

@@ -1,0 +1,138 @@
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use respool_connect::{CloseNow, Look, Parting, Place, SharedParts, Socket};
+use respool_core::CloseReason;
+use tokio::runtime::Id;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::AbortHandle;
+
+/// A connection that many commands share.
+pub(crate) struct SharedConnection {
+    pub(crate) handle: MultiplexedConnection,
+    socket: Arc<Socket>,
+    pub(crate) home: Id,
+    driver: AbortHandle,
+    load: Mutex<Load>,
+}
+
+/// What is under way, and what the connection holds of the pool until it is retired.
+struct Load {
+    in_flight: usize,
+    /// Since when commands wait, and how much the server had sent by then. Callers who give up
+    /// leave it as it is: each of them may be less patient than `response_timeout`, and yet between
+    /// them they notice that nothing comes (CMD-4).
+    silent: Option<Silence>,
+    holds: Option<(Place, OwnedSemaphorePermit)>,
+}
+
+struct Silence {
+    since: Instant,
+    reads_before: u64,
+}
+
+impl SharedConnection {
+    pub(crate) fn new(parts: SharedParts, permit: OwnedSemaphorePermit, home: Id) -> Self {
+        // It may have been opened by a task of another runtime.
+        let moved = parts.socket.move_to_this_runtime();
+        if moved.is_err() {
+            parts.socket.close_now();
+        }
+        SharedConnection {
+            handle: parts.connection,
+            socket: parts.socket,
+            home,
+            driver: tokio::spawn(parts.driver).abort_handle(),
+            load: Mutex::new(Load {
+                in_flight: 0,
+                silent: None,
+                holds: Some((parts.place, permit)),
+            }),
+        }
+    }
+
+    /// Counts one more command under way. `None` when the connection has ended or fallen silent:
+    /// nothing was sent.
+    pub(crate) fn begin(&self, response_timeout: Option<Duration>) -> Option<()> {
+        let mut load = self.load();
+        let ended = match load.in_flight {
+            // Its driver may not have had a turn since the server closed it (LIFE-1).
+            0 => self.socket.look() == Look::Ended,
+            _ => self.socket.has_ended(),
+        };
+        let fault = match (ended, load.is_silent(&self.socket, response_timeout)) {
+            (true, _) => Some(CloseReason::Broken),
+            (false, true) => Some(CloseReason::TimedOut),
+            (false, false) => None,
+        };
+        if let Some(reason) = fault {
+            drop(load);
+            self.retire(reason);
+            return None;
+        }
+        if load.in_flight == 0 {
+            load.holds.as_mut()?.0.lend();
+        }
+        load.holds.as_ref()?;
+        load.in_flight += 1;
+        Some(())
+    }
+
+    /// One command less under way; `heard` if it got its reply: then the server answers.
+    pub(crate) fn end(&self, heard: bool) -> usize {
+        let mut load = self.load();
+        if heard {
+            load.silent = None;
+        }
+        load.in_flight -= 1;
+        if load.in_flight == 0
+            && let Some((place, _)) = &mut load.holds
+        {
+            place.give_back();
+        }
+        load.in_flight
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.load().in_flight == 0
+    }
+
+    /// Closes it; what is under way fails. Doing so again changes nothing.
+    pub(crate) fn retire(&self, reason: CloseReason) {
+        let Some((mut place, permit)) = self.load().holds.take() else {
+            return;
+        };
+        place.set_reason(reason);
+        self.socket.say_goodbye();
+        self.driver.abort();
+        place.part(Parting::Watched(self.socket.clone()));
+        // The place goes before the slot, so that the next in line finds its permit on its way.
+        drop(place);
+        drop(permit);
+    }
+
+    fn load(&self) -> MutexGuard<'_, Load> {
+        self.load
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Load {
+    /// Whether the server has sent nothing for as long as a reply may take, while commands waited.
+    fn is_silent(&mut self, socket: &Socket, response_timeout: Option<Duration>) -> bool {
+        let reads = socket.reads();
+        let silence = self.silent.get_or_insert_with(|| Silence {
+            since: Instant::now(),
+            reads_before: reads,
+        });
+        if silence.reads_before != reads {
+            *silence = Silence {
+                since: Instant::now(),
+                reads_before: reads,
+            };
+        }
+        response_timeout.is_some_and(|limit| silence.since.elapsed() >= limit)
+    }
+}
