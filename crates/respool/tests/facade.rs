@@ -54,3 +54,32 @@ async fn connect_says_that_a_password_is_missing() {
         );
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_does_as_well() {
+    let server = RedisServer::builder().unix_socket().start().await.unwrap();
+    let path = server.unix_socket().unwrap().display().to_string();
+    for backend in respool::backends() {
+        let url = format!("redis+unix://{path}?backend={}", backend.info.name);
+        let pool = respool::connect(url).await.unwrap();
+        let pong: String = respool::redis::cmd("PING")
+            .query_async(&mut pool.get().await.unwrap())
+            .await
+            .unwrap();
+        assert_eq!(pong, "PONG", "{}", backend.info.name);
+    }
+}
+
+#[tokio::test]
+async fn a_detached_connection_lives_on_without_its_pool() {
+    let server = RedisServer::start().await.unwrap();
+    for backend in respool::backends() {
+        let url = format!("{}?backend={}&max_size=1", server.url(), backend.info.name);
+        let pool = respool::connect(url).await.unwrap();
+        let mut detached = pool.get().await.unwrap().detach().unwrap();
+        let _slot_is_free = pool.get().await.unwrap();
+        drop(pool);
+        let () = detached.set("key", "value").await.unwrap();
+    }
+}
