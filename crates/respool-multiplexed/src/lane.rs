@@ -172,15 +172,12 @@ impl Lanes {
         }
         // Where other runtimes have all the lanes, one that rests makes room; else one is shared.
         if state.open.len() >= self.most {
-            match state.open.iter().position(|open| open.is_idle()) {
-                Some(resting) => {
-                    let resting = state.open.swap_remove(resting);
-                    drop(state);
-                    resting.retire(CloseReason::MadeRoom);
-                    state = self.state();
-                }
-                None => return Ok(Choice::Use(state.open[0].clone())),
-            }
+            let busy = state.open[0].clone();
+            drop(state);
+            return match self.retire_one_that_rests(CloseReason::MadeRoom) {
+                true => self.choose(here),
+                false => Ok(Choice::Use(busy)),
+            };
         }
         state.opening.push(here);
         Ok(Choice::Open(Turn {
@@ -214,18 +211,12 @@ impl Lanes {
 
     /// Closes a lane that has nothing to do, if there is one.
     fn retire_one_that_rests(&self, reason: CloseReason) -> bool {
-        let resting = {
-            let mut state = self.state();
-            let resting = state.open.iter().position(|open| open.is_idle());
-            resting.map(|resting| state.open.swap_remove(resting))
-        };
-        match resting {
-            Some(resting) => {
-                resting.retire(reason);
-                true
-            }
-            None => false,
+        let open = self.state().open.clone();
+        let rested = open.iter().find(|open| open.retire_if_idle(reason));
+        if let Some(rested) = rested {
+            self.forget(rested);
         }
+        rested.is_some()
     }
 
     fn retire(&self, connection: &Arc<SharedConnection>, reason: CloseReason) {

@@ -94,13 +94,29 @@ impl SharedConnection {
         load.in_flight
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.load().in_flight == 0
+    /// Closes it if no command is under way, and says whether it did. One step: a command that
+    /// begins meanwhile either keeps it open or goes elsewhere.
+    pub(crate) fn retire_if_idle(&self, reason: CloseReason) -> bool {
+        let holds = {
+            let mut load = self.load();
+            match load.in_flight {
+                0 => load.holds.take(),
+                _ => None,
+            }
+        };
+        let retired = holds.is_some();
+        self.close(holds, reason);
+        retired
     }
 
     /// Closes it; what is under way fails. Doing so again changes nothing.
     pub(crate) fn retire(&self, reason: CloseReason) {
-        let Some((mut place, permit)) = self.load().holds.take() else {
+        let holds = self.load().holds.take();
+        self.close(holds, reason);
+    }
+
+    fn close(&self, holds: Option<(Place, OwnedSemaphorePermit)>, reason: CloseReason) {
+        let Some((mut place, permit)) = holds else {
             return;
         };
         place.set_reason(reason);
