@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
-use respool_connect::{CloseNow, Dial, Glance, Link, LinkAge, Opening, Place};
+use respool_connect::{CloseNow, Dial, Glance, Link, Opening, Owed, Parting, Place};
 use respool_core::{CloseReason, ConnectError, PoolConfig};
 
 /// Opens [`MemoryLink`]s.
@@ -27,7 +27,7 @@ impl Dial for MemoryDial {
     async fn dial(&self, opening: Opening) -> Result<MemoryLink, ConnectError> {
         Ok(MemoryLink {
             place: opening.opened(Arc::new(Nothing)),
-            age: LinkAge::new(&self.config),
+            owed: Owed::nothing(&self.config),
             condemned: false,
         })
     }
@@ -37,7 +37,7 @@ impl Dial for MemoryDial {
 /// pool. The looks at a clock that a real link takes are kept; the look at its socket is not.
 pub struct MemoryLink {
     place: Place,
-    age: LinkAge,
+    owed: Owed,
     condemned: bool,
 }
 
@@ -69,25 +69,25 @@ impl Link for MemoryLink {
         if self.condemned {
             return Glance::Unfit(CloseReason::Broken);
         }
-        self.age.glance()
+        self.place.glance().and(self.owed.glance())
     }
 
     async fn settle(&mut self) -> bool {
-        self.age.settled();
+        self.owed.settled();
         true
     }
 
+    fn has_broken(&mut self) -> bool {
+        self.condemned
+    }
+
     fn owe_reply(&mut self) {
-        self.age.owe();
+        self.owed.owe();
     }
 
     fn condemn(&mut self, reason: CloseReason) {
         self.condemned = true;
         self.place.set_reason(reason);
-    }
-
-    fn came_back(&mut self) {
-        self.age.came_back();
     }
 
     fn detached(self) -> Option<Box<dyn ConnectionLike + Send>> {
@@ -99,4 +99,8 @@ struct Nothing;
 
 impl CloseNow for Nothing {
     fn close_now(&self) {}
+
+    fn part(self: Arc<Self>) -> Parting {
+        Parting::Blind
+    }
 }

@@ -132,6 +132,53 @@ impl<D: Dial> Dialler<D> {
         self.shared.deliver(link);
     }
 
+    /// The ledger that counts its connections.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.shared.ledger
+    }
+
+    /// Opens a connection that nobody has asked for yet: it goes to the first who does, or is kept
+    /// ready. After a failure, says when to try again. Dropping the future gives up.
+    pub(crate) async fn open_ahead(&self) -> Result<(), Instant> {
+        let home = Handle::current().id();
+        let dialling = {
+            let mut state = self.shared.state();
+            let now = Instant::now();
+            match state.retry_at {
+                Some(retry_at) if now < retry_at => return Err(retry_at),
+                // Whoever waits tries already, one at a time.
+                _ if state.failures > 0 && !state.dialling.is_empty() => {
+                    return Err(now + back_off::pause(state.failures));
+                }
+                _ => {}
+            }
+            *state.dialling.entry(home).or_insert(0) += 1;
+            DialTask {
+                shared: self.shared.clone(),
+                home,
+            }
+        };
+        match dialling.shared.dial_once().await {
+            Ok(link) => {
+                dialling.shared.succeeded();
+                dialling.shared.deliver(link);
+                Ok(())
+            }
+            Err(error) => Err(dialling.shared.failed(&error)),
+        }
+    }
+
+    /// Drops what was kept ready and has ended since.
+    pub(crate) fn forget_ended(&self) {
+        let mut state = self.shared.state();
+        let ended: Vec<_> = state
+            .ready
+            .extract_if(.., |link| matches!(link.glance(), Glance::Unfit(_)))
+            .collect();
+        drop(state);
+        drop(ended);
+    }
+
     /// Whether a connection is ready without dialling.
     pub fn has_ready(&self) -> bool {
         !self.shared.state().ready.is_empty()
@@ -273,6 +320,24 @@ impl<D: Dial> Shared<D> {
         }
     }
 
+    fn succeeded(&self) {
+        let mut state = self.state();
+        state.failures = 0;
+        state.retry_at = None;
+        state.last_error = None;
+    }
+
+    /// Takes note of a failure, and says when to try again.
+    fn failed(&self, error: &ConnectError) -> Instant {
+        tracing::warn!(%error, "could not connect");
+        let mut state = self.state();
+        state.failures = state.failures.saturating_add(1);
+        let retry_at = Instant::now() + back_off::pause(state.failures);
+        state.retry_at = Some(retry_at);
+        state.last_error = Some(error.clone());
+        retry_at
+    }
+
     async fn dial_once(&self) -> Result<D::Link, ConnectError> {
         let opening = self.ledger.opening().await;
         let dial = self.dial.dial(opening);
@@ -361,23 +426,14 @@ impl<D: Dial> DialTask<D> {
             }
             match shared.dial_once().await {
                 Ok(link) => {
-                    let mut state = shared.state();
-                    state.failures = 0;
-                    state.retry_at = None;
-                    state.last_error = None;
-                    drop(state);
+                    shared.succeeded();
                     shared.deliver(link);
                     return;
                 }
                 Err(error) => {
                     let permanent = error.is_permanent();
-                    tracing::warn!(%error, "could not connect");
-                    let mut state = shared.state();
-                    state.failures = state.failures.saturating_add(1);
-                    state.retry_at = Some(Instant::now() + back_off::pause(state.failures));
-                    state.last_error = Some(error.clone());
-                    let others_try = state.dialling(self.home) > 1;
-                    drop(state);
+                    shared.failed(&error);
+                    let others_try = shared.state().dialling(self.home) > 1;
                     if permanent {
                         shared.answer_all(None, || Answer::Failed(error.clone()));
                         return;

@@ -1,12 +1,16 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use respool_core::{CloseReason, ClosedCounts, Status};
+use respool_core::{CloseReason, ClosedCounts, PoolConfig, Status};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::Glance;
 use crate::farewell::{Farewells, Parting};
+use crate::lifetime::{Limits, Moment};
 
 /// The account of a pool's connections. Every change of state is one step under one lock, so that
 /// any snapshot adds up (SEE-1, SEE-4), and a connection holds one of `max_size` permits from
@@ -15,11 +19,15 @@ use crate::farewell::{Farewells, Parting};
 /// The lock guards counters only: nothing waits, calls out or drops a connection under it.
 pub struct Ledger {
     max_size: usize,
+    min_idle: usize,
+    limits: Limits,
     counts: Mutex<Counts>,
     permits: Arc<Semaphore>,
     farewells: Farewells,
     /// Told of every connection that comes back or ends once the pool is closed.
     left: Notify,
+    /// Told when the upkeep has something to do sooner than it knew.
+    upkeep: Notify,
     phase: watch::Sender<Phase>,
 }
 
@@ -35,7 +43,28 @@ struct Counts {
     opened: u64,
     closed: ClosedCounts,
     next_place: u64,
-    open_now: HashMap<u64, Arc<dyn CloseNow>>,
+    open_now: HashMap<u64, Arc<Entry>>,
+}
+
+/// What ledger and [`Place`] both know of an open connection. Written under the lock of the counts.
+struct Entry {
+    closer: Arc<dyn CloseNow>,
+    /// Taken when the connection has ended on this side.
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    expires_at: Option<Instant>,
+    lent: AtomicBool,
+    idle_since: Moment,
+    /// The ledger ended it while it was idle: it is in no account any more.
+    ended: AtomicBool,
+}
+
+impl Entry {
+    fn take_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.permit
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take()
+    }
 }
 
 /// The life of a pool.
@@ -49,17 +78,23 @@ enum Phase {
 pub trait CloseNow: Send + Sync {
     /// Ends the connection now: the server sees it end, and whoever uses it gets an error.
     fn close_now(&self);
+
+    /// Ends the connection while nobody uses it, and gives what is left of it.
+    fn part(self: Arc<Self>) -> Parting;
 }
 
 impl Ledger {
-    /// The ledger of a pool of at most `max_size` connections.
-    pub fn new(max_size: usize) -> Arc<Self> {
+    /// The ledger of a pool of `config`.
+    pub fn new(config: &PoolConfig) -> Arc<Self> {
         Arc::new(Ledger {
-            max_size,
+            max_size: config.max_size,
+            min_idle: config.min_idle,
+            limits: Limits::new(config),
             counts: Mutex::default(),
-            permits: Arc::new(Semaphore::new(max_size)),
+            permits: Arc::new(Semaphore::new(config.max_size)),
             farewells: Farewells::default(),
             left: Notify::new(),
+            upkeep: Notify::new(),
             phase: watch::Sender::new(Phase::Open),
         })
     }
@@ -119,8 +154,11 @@ impl Ledger {
 
     /// Refuses newcomers from now on. Says whether the pool was open.
     pub fn close(&self) -> bool {
-        self.phase
-            .send_if_modified(|phase| std::mem::replace(phase, Phase::Closed) == Phase::Open)
+        let was_open = self
+            .phase
+            .send_if_modified(|phase| std::mem::replace(phase, Phase::Closed) == Phase::Open);
+        self.upkeep.notify_one();
+        was_open
     }
 
     /// Whether the pool was closed.
@@ -158,8 +196,63 @@ impl Ledger {
         // Taken out first: closing may call back into the ledger.
         let open: Vec<_> = self.counts().open_now.values().cloned().collect();
         for connection in open {
-            connection.close_now();
+            connection.closer.close_now();
         }
+    }
+
+    /// Ends the idle connections whose time is up at `now`, and says when the next one's may be.
+    pub(crate) fn end_expired(&self, now: Instant) -> Option<Instant> {
+        let mut expired = Vec::new();
+        let mut next: Option<Instant> = None;
+        let mut counts = self.counts();
+        counts.open_now.retain(|_, entry| {
+            let lent = entry.lent.load(Ordering::Relaxed);
+            // One that is lent may be back in a moment, and be idle from then on.
+            let idle_since = if lent { now } else { entry.idle_since.get() };
+            match self.limits.end(idle_since, entry.expires_at) {
+                Some(end) if end <= now => {
+                    if !lent {
+                        entry.ended.store(true, Ordering::Relaxed);
+                        expired.push(entry.clone());
+                    }
+                    lent
+                }
+                end => {
+                    next = [next, end].into_iter().flatten().min();
+                    true
+                }
+            }
+        });
+        for _ in &expired {
+            counts.idle -= 1;
+            counts.closed.add(CloseReason::Expired);
+        }
+        drop(counts);
+        for entry in expired {
+            tracing::debug!(reason = %CloseReason::Expired, "connection closed");
+            let parting = entry.closer.clone().part();
+            if let Some(permit) = entry.take_permit() {
+                self.farewells.add(parting, permit);
+            }
+        }
+        next
+    }
+
+    /// Whether fewer connections are idle than `min_idle` asks for, and one more may be opened.
+    pub(crate) fn wants_one_more_idle(&self) -> bool {
+        let counts = self.counts();
+        let size = counts.idle + counts.in_use + counts.connecting;
+        counts.idle < self.min_idle && size < self.max_size
+    }
+
+    /// Whether connections end by themselves, or are opened ahead.
+    pub(crate) fn needs_upkeep(&self) -> bool {
+        self.min_idle > 0 || self.limits.end_connections()
+    }
+
+    /// Ends when the upkeep has something to do sooner than it knew. One waits at a time.
+    pub(crate) fn upkeep_wanted(&self) -> Notified<'_> {
+        self.upkeep.notified()
     }
 
     /// Waits until the server has let go of what was closed, for up to `limit`.
@@ -177,6 +270,12 @@ impl Ledger {
         self.counts
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn tell_upkeep_if_short(&self, counts: &Counts) {
+        if counts.idle < self.min_idle {
+            self.upkeep.notify_one();
+        }
     }
 
     fn tell_that_one_left(&self) {
@@ -221,23 +320,36 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// The connection is open and idle. `closer` closes its socket when the pool is closed.
+    /// The connection is open and idle. `closer` closes its socket when the pool is closed, or
+    /// its time is up.
     pub fn opened(mut self, closer: Arc<dyn CloseNow>) -> Place {
-        let permit = self.permit.take();
-        let mut counts = self.ledger.counts();
+        let now = Instant::now();
+        let ledger = self.ledger.clone();
+        let entry = Arc::new(Entry {
+            closer,
+            permit: Mutex::new(self.permit.take()),
+            expires_at: ledger.limits.expires_at(now),
+            lent: AtomicBool::new(false),
+            idle_since: Moment::new(now),
+            ended: AtomicBool::new(false),
+        });
+        let mut counts = ledger.counts();
         counts.connecting -= 1;
         counts.idle += 1;
         counts.opened += 1;
         counts.next_place += 1;
         let id = counts.next_place;
-        counts.open_now.insert(id, closer);
+        counts.open_now.insert(id, entry.clone());
         drop(counts);
+        // It has an end that the upkeep doesn't know of.
+        ledger.upkeep.notify_one();
         Place {
-            ledger: self.ledger.clone(),
+            ledger,
             id,
+            entry,
+            idle_since: now,
             lent: false,
             reason: None,
-            permit,
             parting: None,
         }
     }
@@ -267,20 +379,28 @@ impl Drop for Opening {
 pub struct Place {
     ledger: Arc<Ledger>,
     id: u64,
+    entry: Arc<Entry>,
+    idle_since: Instant,
     lent: bool,
     reason: Option<CloseReason>,
-    permit: Option<OwnedSemaphorePermit>,
     parting: Option<Parting>,
 }
 
 impl Place {
-    /// It was handed out.
+    /// It was handed out. To be looked at after this, not before: until now its time may run out.
     pub fn lend(&mut self) {
-        if !std::mem::replace(&mut self.lent, true) {
-            let mut counts = self.ledger.counts();
-            counts.idle -= 1;
-            counts.in_use += 1;
+        if self.lent {
+            return;
         }
+        let mut counts = self.ledger.counts();
+        if self.entry.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        self.lent = true;
+        self.entry.lent.store(true, Ordering::Relaxed);
+        counts.idle -= 1;
+        counts.in_use += 1;
+        self.ledger.tell_upkeep_if_short(&counts);
     }
 
     /// It came back. Says whether somebody waits for a connection to be opened, who might as well
@@ -289,13 +409,33 @@ impl Place {
         if !std::mem::replace(&mut self.lent, false) {
             return false;
         }
+        self.idle_since = Instant::now();
         let mut counts = self.ledger.counts();
+        self.entry.lent.store(false, Ordering::Relaxed);
+        self.entry.idle_since.set(self.idle_since);
         counts.in_use -= 1;
         counts.idle += 1;
         let wanted = counts.askers > 0;
         drop(counts);
         self.ledger.tell_that_one_left();
         wanted
+    }
+
+    /// What time says of it: whether its own is up, or it was idle for so long that it has to be
+    /// asked first.
+    pub fn glance(&self) -> Glance {
+        if self.entry.ended.load(Ordering::Relaxed) {
+            return Glance::Unfit(CloseReason::Expired);
+        }
+        let limits = &self.ledger.limits;
+        limits.glance(self.idle_since, self.entry.expires_at)
+    }
+
+    /// Whether it is older than its lifetime, and not to be used by anybody after its holder.
+    pub fn has_outlived(&self) -> bool {
+        self.entry
+            .expires_at
+            .is_some_and(|end| Instant::now() >= end)
     }
 
     /// Why it is about to end. The first reason counts.
@@ -328,18 +468,21 @@ impl Drop for Place {
             CloseReason::Broken
         };
         let reason = self.reason.unwrap_or(by_default);
-        tracing::debug!(%reason, "connection closed");
         let mut counts = self.ledger.counts();
+        if counts.open_now.remove(&self.id).is_none() {
+            // The ledger has ended it before.
+            return;
+        }
         if self.lent {
             counts.in_use -= 1;
         } else {
             counts.idle -= 1;
         }
         counts.closed.add(reason);
-        let closer = counts.open_now.remove(&self.id);
+        self.ledger.tell_upkeep_if_short(&counts);
         drop(counts);
-        drop(closer);
-        if let (Some(parting), Some(permit)) = (self.parting.take(), self.permit.take()) {
+        tracing::debug!(%reason, "connection closed");
+        if let (Some(parting), Some(permit)) = (self.parting.take(), self.entry.take_permit()) {
             self.ledger.farewells.add(parting, permit);
         }
         self.ledger.tell_that_one_left();

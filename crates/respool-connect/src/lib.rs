@@ -18,22 +18,26 @@ mod back_off;
 mod dialler;
 mod farewell;
 mod ledger;
+mod lifetime;
 mod link;
 #[cfg(feature = "mobc")]
 mod mobc_slots;
+mod owed;
 mod poll;
 mod redis_dial;
 mod redis_link;
 mod runtime_watch;
 mod socket;
+mod upkeep;
 mod wrapped;
 
 pub use dialler::{Dial, Dialler};
 pub use farewell::Parting;
 pub use ledger::{CloseNow, Ledger, Opening, Place};
-pub use link::{Glance, Link, LinkAge};
+pub use link::{Glance, Link};
 #[cfg(feature = "mobc")]
 pub use mobc_slots::MobcSlots;
+pub use owed::Owed;
 pub use poll::{at_once, run_to_end};
 pub use redis_dial::RedisDial;
 pub use redis_link::{RedisLink, SharedParts};

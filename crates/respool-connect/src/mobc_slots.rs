@@ -3,7 +3,7 @@ use std::ops::{Deref, DerefMut};
 use async_trait::async_trait;
 use respool_core::PoolError;
 
-use crate::{Dial, Dialler, Glance, Link, Slots, at_once, run_to_end};
+use crate::{Dial, Dialler, Link, Slots, at_once, run_to_end};
 
 /// [mobc](https://docs.rs/mobc) as [`Slots`], for the backends that wrap it: a fair semaphore and a
 /// stack of idle links are mobc's, everything else is switched off.
@@ -119,6 +119,6 @@ impl<D: Dial> mobc::Manager for Manager<D> {
     }
 
     fn validate(&self, link: &mut D::Link) -> bool {
-        !matches!(link.glance(), Glance::Unfit(_))
+        !link.has_broken()
     }
 }

@@ -7,7 +7,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use respool_core::{CloseReason, PoolConfig};
 
-use crate::{CloseNow, Glance, Link, LinkAge, Look, Opening, Parting, Place, Socket, turns_away};
+use crate::{CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Socket, turns_away};
 
 /// A connection of the redis crate on a [`Socket`] of ours, driven by its holder's own task.
 ///
@@ -23,7 +23,7 @@ pub struct RedisLink {
     /// `None` once it has ended: the connection is lost.
     driver: Option<Driver>,
     socket: Arc<Socket>,
-    age: LinkAge,
+    owed: Owed,
     condemned: bool,
     /// `None` once it was detached from its pool.
     place: Option<Place>,
@@ -55,7 +55,7 @@ impl RedisLink {
                 Ok(RedisLink {
                     connection,
                     driver: Some(driver),
-                    age: LinkAge::new(config),
+                    owed: Owed::nothing(config),
                     condemned: false,
                     place: half_open.opened(),
                     socket,
@@ -179,34 +179,40 @@ impl Link for RedisLink {
     }
 
     fn glance(&mut self) -> Glance {
-        if self.condemned || self.driver.is_none() {
+        if self.has_broken() {
             return Glance::Unfit(CloseReason::Broken);
         }
-        let look = self.socket.look();
-        match (look, self.age.glance()) {
-            (Look::Ended, _) => Glance::Unfit(CloseReason::Broken),
-            (_, unfit @ Glance::Unfit(_)) => unfit,
+        let age = self.place.as_ref().map_or(Glance::Fit, Place::glance);
+        if age == Glance::Unfit(CloseReason::Expired) {
+            return age;
+        }
+        match self.socket.look() {
+            Look::Ended => Glance::Unfit(CloseReason::Broken),
             // Bytes that nobody is owed would be taken for the next request's reply (CMD-6).
-            (Look::Unread, _) if !self.age.owes() => Glance::Unfit(CloseReason::Broken),
-            (_, glance) => glance,
+            Look::Unread if !self.owed.is_any() => Glance::Unfit(CloseReason::Broken),
+            _ => age.and(self.owed.glance()),
         }
     }
 
     async fn settle(&mut self) -> bool {
-        let limit = self.age.settle_within();
+        let limit = self.owed.settle_within();
         // Dropped here: this PING's reply is owed as well, which changes nothing.
-        self.age.owe();
+        self.owed.owe();
         let ping = redis::cmd("PING");
         let answered = tokio::time::timeout(limit, self.req_packed_command(&ping)).await;
         let settled = matches!(answered, Ok(Ok(_)));
         if settled {
-            self.age.settled();
+            self.owed.settled();
         }
         settled
     }
 
+    fn has_broken(&mut self) -> bool {
+        self.condemned || self.driver.is_none() || self.socket.has_ended()
+    }
+
     fn owe_reply(&mut self) {
-        self.age.owe();
+        self.owed.owe();
     }
 
     fn condemn(&mut self, reason: CloseReason) {
@@ -215,10 +221,6 @@ impl Link for RedisLink {
             place.set_reason(reason);
         }
         self.socket.say_goodbye();
-    }
-
-    fn came_back(&mut self) {
-        self.age.came_back();
     }
 
     fn detached(mut self) -> Option<Box<dyn ConnectionLike + Send>> {

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio::runtime::{Handle, Id};
 
-use crate::CloseNow;
+use crate::{CloseNow, Parting};
 
 /// How long a silent connection lives before the operating system asks the other side.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -298,6 +298,11 @@ impl CloseNow for Socket {
         if let Some(net) = self.net().as_ref() {
             let _ = net.stream.sock_ref().shutdown(std::net::Shutdown::Both);
         }
+    }
+
+    fn part(self: Arc<Self>) -> Parting {
+        self.say_goodbye();
+        Parting::Watched(self)
     }
 }
 

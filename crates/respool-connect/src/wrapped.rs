@@ -7,18 +7,19 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_core::{
-    Backend, BackendInfo, Capabilities, CloseReason, Connection, Deadline, Lane, PoolConfig,
+    Backend, BackendInfo, Capabilities, CloseReason, Connection, Deadline, Lane, Pool, PoolConfig,
     PoolError, Status, TimeoutKind,
 };
 use tokio::runtime::Handle;
 
+use crate::upkeep::Upkeep;
 use crate::{Dial, Dialler, Glance, Ledger, Link, Place};
 
 /// What a wrapped pool brings: a queue of callers and a store of idle links.
 ///
 /// Its own checks, time-outs and limits on idle links are to be switched off: [`Wrapped`] has them
 /// for all. It opens links with [`Dialler::connect`], and drops a link instead of storing it when
-/// [`Link::glance`] says that it is unfit.
+/// [`Link::has_broken`] says so.
 #[async_trait]
 pub trait Slots: Send + Sync + 'static {
     /// What opens the links.
@@ -45,6 +46,7 @@ pub struct Wrapped<S: Slots> {
     slots: S,
     dialler: Dialler<S::Dial>,
     ledger: Arc<Ledger>,
+    upkeep: Upkeep<S::Dial>,
     info: BackendInfo,
     capabilities: Capabilities,
     lane: Option<Box<dyn LaneOfPool>>,
@@ -63,22 +65,45 @@ pub trait LaneOfPool: Lane + 'static {
 }
 
 impl<S: Slots> Wrapped<S> {
-    /// A pool of `slots`, whose links come from `dialler` and are counted by its `ledger`.
+    /// A pool of `config` whose links `dial` opens, over the slots that `slots` makes.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Config`] for what is wrong in `config`, or not among `capabilities`.
+    pub fn pool(
+        dial: S::Dial,
+        config: PoolConfig,
+        info: BackendInfo,
+        capabilities: Capabilities,
+        slots: impl FnOnce(&PoolConfig, Dialler<S::Dial>) -> S,
+    ) -> Result<Pool, PoolError> {
+        let config = Self::check(config, &info, capabilities)?;
+        let dialler = Dialler::new(dial, &config, Ledger::new(&config));
+        let slots = slots(&config, dialler.clone());
+        Ok(Pool::new(
+            Wrapped::new(slots, dialler, info, capabilities),
+            config,
+        ))
+    }
+
+    /// A pool of `slots`, whose links come from `dialler` and are counted by its ledger.
     pub fn new(
         slots: S,
         dialler: Dialler<S::Dial>,
-        ledger: Arc<Ledger>,
         info: BackendInfo,
         capabilities: Capabilities,
     ) -> Self {
-        Wrapped {
+        let pool = Wrapped {
             slots,
+            ledger: dialler.ledger().clone(),
+            upkeep: Upkeep::new(dialler.clone()),
             dialler,
-            ledger,
             info,
             capabilities,
             lane: None,
-        }
+        };
+        pool.upkeep.ensure();
+        pool
     }
 
     /// The same with a lane for [`respool_core::Client`]s.
@@ -172,6 +197,7 @@ impl<S: Slots> Backend for Wrapped<S> {
         if self.ledger.is_closed() {
             return None;
         }
+        self.upkeep.ensure();
         loop {
             let mut lent = Lent::new(self.slots.try_take()?, self);
             match Link::glance(lent.link_mut()?) {
@@ -189,6 +215,7 @@ impl<S: Slots> Backend for Wrapped<S> {
         if self.ledger.is_closed() {
             return Err(PoolError::Closed);
         }
+        self.upkeep.ensure();
         let _caller = self.ledger.caller();
         let closed = self.ledger.closed();
         let taken = deadline.limit(self.take_fit());
@@ -226,11 +253,14 @@ impl<S: Slots> Backend for Wrapped<S> {
         // What came back in the meantime, and what a contended store did not give up before.
         self.shut();
         self.ledger.farewells(FAREWELL).await;
+        // Its runtime may not be driven by anybody.
+        let _ = tokio::time::timeout(FAREWELL, self.upkeep.end()).await;
     }
 
     fn close_now(&self) {
         self.shut();
         self.cut_off();
+        self.upkeep.end_now();
         self.ledger.forget_farewells();
     }
 }
@@ -331,8 +361,9 @@ impl<S: Slots> Drop for Lent<S> {
         };
         if link.place().is_some_and(|place| place.pool_is_closed()) {
             link.condemn(CloseReason::PoolClosed);
+        } else if link.place().is_some_and(|place| place.has_outlived()) {
+            link.condemn(CloseReason::Expired);
         }
-        link.came_back();
         // A condemned link stays in use in the books until its socket has gone.
         let wanted = link
             .place()

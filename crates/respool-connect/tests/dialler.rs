@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 fn dialler(steering: &Arc<Steering>) -> (Dialler<SteeredDial>, Arc<Ledger>) {
     let config = PoolConfig::default();
-    let ledger = Ledger::new(config.max_size);
+    let ledger = Ledger::new(&config);
     let dial = SteeredDial {
         steering: steering.clone(),
     };

@@ -6,11 +6,17 @@ use std::sync::Arc;
 
 use redis::ConnectionAddr;
 use respool_connect::{Ledger, Parting, Socket};
-use respool_core::CloseReason;
+use respool_core::{CloseReason, PoolConfig};
+
+fn ledger_of(max_size: usize) -> Arc<Ledger> {
+    let mut config = PoolConfig::default();
+    config.max_size = max_size;
+    Ledger::new(&config)
+}
 
 #[tokio::test]
 async fn a_closed_connection_makes_room_only_when_the_server_has_let_go() {
-    let ledger = Ledger::new(1);
+    let ledger = ledger_of(1);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let address = ConnectionAddr::Tcp("127.0.0.1".to_owned(), port);
@@ -37,7 +43,7 @@ async fn a_closed_connection_makes_room_only_when_the_server_has_let_go() {
 
 #[tokio::test]
 async fn figures_add_up_through_a_connections_life() {
-    let ledger = Ledger::new(2);
+    let ledger = ledger_of(2);
     let caller = ledger.caller();
     assert_eq!(ledger.status().waiting, 1);
     drop(caller);
@@ -65,6 +71,10 @@ struct NoSocket;
 
 impl respool_connect::CloseNow for NoSocket {
     fn close_now(&self) {}
+
+    fn part(self: Arc<Self>) -> Parting {
+        Parting::Blind
+    }
 }
 
 /// Polls once, with the waker of this task.

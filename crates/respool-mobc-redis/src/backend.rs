@@ -1,4 +1,4 @@
-use respool_connect::{Dial, Dialler, Ledger, MobcSlots, Wrapped};
+use respool_connect::{Dial, MobcSlots, Wrapped};
 use respool_core::{
     BackendEntry, BackendInfo, Capabilities, KnownFailure, Pool, PoolConfig, PoolError,
 };
@@ -45,6 +45,7 @@ pub const CAPABILITIES: Capabilities = {
     capabilities.detach = true;
     capabilities.keeps_connection_on_cancel = true;
     capabilities.unix_sockets = cfg!(unix);
+    capabilities.min_idle = true;
     capabilities
 };
 
@@ -64,10 +65,11 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
 ///
 /// As [`build`].
 pub fn over<D: Dial>(dial: D, config: PoolConfig) -> Result<Pool, PoolError> {
-    let config = Wrapped::<MobcSlots<D>>::check(config, &BACKEND.info, CAPABILITIES)?;
-    let ledger = Ledger::new(config.max_size);
-    let dialler = Dialler::new(dial, &config, ledger.clone());
-    let slots = MobcSlots::new(config.max_size, dialler.clone(), BACKEND.info.name);
-    let backend = Wrapped::new(slots, dialler, ledger, BACKEND.info, CAPABILITIES);
-    Ok(Pool::new(backend, config))
+    Wrapped::pool(
+        dial,
+        config,
+        BACKEND.info,
+        CAPABILITIES,
+        |config, dialler| MobcSlots::new(config.max_size, dialler, BACKEND.info.name),
+    )
 }

@@ -8,8 +8,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, ConnectionAddr, Pipeline, RedisFuture, Value};
 use redis_0_28::aio::{ConnectionLike as _, MultiplexedConnection};
 use respool_connect::{
-    CloseNow, Dial, Glance, Link, LinkAge, Opening, Parting, Place, RuntimeWatch, Socket,
-    turns_away,
+    CloseNow, Dial, Glance, Link, Opening, Owed, Parting, Place, RuntimeWatch, Socket, turns_away,
 };
 use respool_core::{CloseReason, ConnectError, PoolConfig, PoolError};
 
@@ -86,7 +85,7 @@ impl Dial for StockDial {
             handle,
             manager: self.manager.clone(),
             runtime: RuntimeWatch::new(),
-            age: LinkAge::new(&self.config),
+            owed: Owed::nothing(&self.config),
             condemned: false,
         })
     }
@@ -98,7 +97,7 @@ pub(crate) struct StockLink {
     handle: Arc<Handle>,
     manager: Arc<RedisConnectionManager>,
     runtime: RuntimeWatch,
-    age: LinkAge,
+    owed: Owed,
     condemned: bool,
     place: Option<Place>,
 }
@@ -147,6 +146,11 @@ impl CloseNow for Handle {
         let connection = self.connection().take();
         drop(connection);
         self.cut.notify_waiters();
+    }
+
+    fn part(self: Arc<Self>) -> Parting {
+        self.close_now();
+        Parting::Blind
     }
 }
 
@@ -201,26 +205,31 @@ impl Link for StockLink {
         if self.condemned || !self.runtime.is_here() {
             return Glance::Unfit(CloseReason::Broken);
         }
-        self.age.glance()
+        let age = self.place.as_ref().map_or(Glance::Fit, Place::glance);
+        age.and(self.owed.glance())
     }
 
     /// By the stock manager's own check, a PING.
     async fn settle(&mut self) -> bool {
-        let limit = self.age.settle_within();
-        self.age.owe();
+        let limit = self.owed.settle_within();
+        self.owed.owe();
         let manager = self.manager.clone();
         let checked = self
             .handle
             .request(async move |connection| manager.check(connection).await);
         let settled = matches!(tokio::time::timeout(limit, checked).await, Ok(Ok(_)));
         if settled {
-            self.age.settled();
+            self.owed.settled();
         }
         settled
     }
 
+    fn has_broken(&mut self) -> bool {
+        self.condemned
+    }
+
     fn owe_reply(&mut self) {
-        self.age.owe();
+        self.owed.owe();
     }
 
     fn condemn(&mut self, reason: CloseReason) {
@@ -229,10 +238,6 @@ impl Link for StockLink {
             place.set_reason(reason);
         }
         self.handle.close_now();
-    }
-
-    fn came_back(&mut self) {
-        self.age.came_back();
     }
 
     fn detached(mut self) -> Option<Box<dyn ConnectionLike + Send>> {

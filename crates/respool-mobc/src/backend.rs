@@ -1,4 +1,4 @@
-use respool_connect::{Dial, Dialler, Ledger, MobcSlots, RedisDial, Wrapped};
+use respool_connect::{Dial, MobcSlots, RedisDial, Wrapped};
 use respool_core::{BackendEntry, BackendInfo, Capabilities, Pool, PoolConfig, PoolError};
 
 /// This backend, for the facade, the command line and the kit.
@@ -19,6 +19,7 @@ pub const CAPABILITIES: Capabilities = {
     capabilities.keeps_connection_on_cancel = true;
     capabilities.sees_closed_sockets = true;
     capabilities.unix_sockets = cfg!(unix);
+    capabilities.min_idle = true;
     capabilities
 };
 
@@ -38,10 +39,11 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
 ///
 /// As [`build`].
 pub fn over<D: Dial>(dial: D, config: PoolConfig) -> Result<Pool, PoolError> {
-    let config = Wrapped::<MobcSlots<D>>::check(config, &BACKEND.info, CAPABILITIES)?;
-    let ledger = Ledger::new(config.max_size);
-    let dialler = Dialler::new(dial, &config, ledger.clone());
-    let slots = MobcSlots::new(config.max_size, dialler.clone(), BACKEND.info.name);
-    let backend = Wrapped::new(slots, dialler, ledger, BACKEND.info, CAPABILITIES);
-    Ok(Pool::new(backend, config))
+    Wrapped::pool(
+        dial,
+        config,
+        BACKEND.info,
+        CAPABILITIES,
+        |config, dialler| MobcSlots::new(config.max_size, dialler, BACKEND.info.name),
+    )
 }

@@ -23,6 +23,7 @@ pub const CAPABILITIES: Capabilities = {
     capabilities.keeps_connection_on_cancel = true;
     capabilities.sees_closed_sockets = true;
     capabilities.unix_sockets = cfg!(unix);
+    capabilities.min_idle = true;
     capabilities
 };
 
@@ -32,11 +33,13 @@ pub const CAPABILITIES: Capabilities = {
 ///
 /// [`PoolError::Config`], which names the setting.
 pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
-    let (config, ledger, dialler) = parts(RedisDial::new(&config), config)?;
+    let config = Wrapped::<ExclusiveSlots<RedisDial>>::check(config, &BACKEND.info, CAPABILITIES)?;
+    let ledger = Ledger::new(&config);
+    let dialler = Dialler::new(RedisDial::new(&config), &config, ledger.clone());
     let slots = ExclusiveSlots::new(config.max_size, dialler.clone());
-    let lanes = LanesHandle::new(&config, slots.clone(), ledger.clone(), dialler.clone());
+    let lanes = LanesHandle::new(&config, slots.clone(), ledger, dialler.clone());
     slots.make_room_from(&lanes);
-    let backend = Wrapped::new(slots, dialler, ledger, BACKEND.info, CAPABILITIES).with_lane(lanes);
+    let backend = Wrapped::new(slots, dialler, BACKEND.info, CAPABILITIES).with_lane(lanes);
     Ok(Pool::new(backend, config))
 }
 
@@ -46,20 +49,13 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
 ///
 /// As [`build`].
 pub fn over<D: Dial>(dial: D, config: PoolConfig) -> Result<Pool, PoolError> {
-    let (config, ledger, dialler) = parts(dial, config)?;
-    let slots = ExclusiveSlots::new(config.max_size, dialler.clone());
     let mut capabilities = CAPABILITIES;
     capabilities.lanes = false;
-    let backend = Wrapped::new(slots, dialler, ledger, BACKEND.info, capabilities);
-    Ok(Pool::new(backend, config))
-}
-
-fn parts<D: Dial>(
-    dial: D,
-    config: PoolConfig,
-) -> Result<(PoolConfig, std::sync::Arc<Ledger>, Dialler<D>), PoolError> {
-    let config = Wrapped::<ExclusiveSlots<D>>::check(config, &BACKEND.info, CAPABILITIES)?;
-    let ledger = Ledger::new(config.max_size);
-    let dialler = Dialler::new(dial, &config, ledger.clone());
-    Ok((config, ledger, dialler))
+    Wrapped::pool(
+        dial,
+        config,
+        BACKEND.info,
+        capabilities,
+        |config, dialler| ExclusiveSlots::new(config.max_size, dialler),
+    )
 }

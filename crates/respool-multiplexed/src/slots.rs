@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use async_trait::async_trait;
-use respool_connect::{Dial, Dialler, Glance, Link, Slots};
+use respool_connect::{Dial, Dialler, Link, Slots};
 use respool_core::PoolError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -163,7 +163,7 @@ impl<D: Dial> DerefMut for Guard<D> {
 impl<D: Dial> Drop for Guard<D> {
     fn drop(&mut self) {
         if let Some(mut link) = self.link.take()
-            && !matches!(link.glance(), Glance::Unfit(_))
+            && !link.has_broken()
         {
             self.shared.idle().push(link);
         }

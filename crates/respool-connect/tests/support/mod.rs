@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
-use respool_connect::{CloseNow, Dial, Glance, Link, Opening, Place};
+use respool_connect::{CloseNow, Dial, Glance, Link, Opening, Parting, Place};
 use respool_core::{CloseReason, ConnectError};
 use tokio::sync::Semaphore;
 
@@ -107,6 +107,10 @@ struct NoSocket;
 
 impl CloseNow for NoSocket {
     fn close_now(&self) {}
+
+    fn part(self: Arc<Self>) -> Parting {
+        Parting::Blind
+    }
 }
 
 impl Link for TestLink {
@@ -122,13 +126,15 @@ impl Link for TestLink {
         true
     }
 
+    fn has_broken(&mut self) -> bool {
+        false
+    }
+
     fn owe_reply(&mut self) {}
 
     fn condemn(&mut self, reason: CloseReason) {
         self.place.set_reason(reason);
     }
-
-    fn came_back(&mut self) {}
 
     fn detached(self) -> Option<Box<dyn ConnectionLike + Send>> {
         None
