@@ -115,6 +115,14 @@ fn respool_pools() -> Vec<(&'static str, Pool)> {
             respool_mobc::over(dial(), config.clone()).expect(build),
         ),
         (
+            "respool bb8",
+            respool_bb8::over(dial(), config.clone()).expect(build),
+        ),
+        (
+            "respool deadpool",
+            respool_deadpool::over(dial(), config.clone()).expect(build),
+        ),
+        (
             "respool mobc-redis",
             respool_mobc_redis::over(dial(), config.clone()).expect(build),
         ),

@@ -16,6 +16,8 @@ macro_rules! backends {
 
 backends! {
     "mobc" => respool_mobc,
+    "deadpool" => respool_deadpool,
+    "bb8" => respool_bb8,
     "multiplexed" => respool_multiplexed,
     "mobc-redis" => respool_mobc_redis,
 }

@@ -1,0 +1,51 @@
+use respool_connect::{Dial, RedisDial, Wrapped};
+use respool_core::{BackendEntry, BackendInfo, Capabilities, Pool, PoolConfig, PoolError};
+
+use crate::slots::Bb8Slots;
+
+/// This backend, for the facade, the command line and the kit.
+pub const BACKEND: BackendEntry = BackendEntry {
+    info: BackendInfo {
+        name: "bb8",
+        library: "bb8 0.9.1",
+        redis_crate: "redis 1.8.1",
+        known_failures: &[],
+    },
+    build,
+};
+
+/// What this backend can do beyond the rules that are a MUST for all.
+pub const CAPABILITIES: Capabilities = {
+    let mut capabilities = Capabilities::NONE;
+    capabilities.detach = true;
+    capabilities.keeps_connection_on_cancel = true;
+    capabilities.sees_closed_sockets = true;
+    capabilities.unix_sockets = cfg!(unix);
+    capabilities.min_idle = true;
+    capabilities
+};
+
+/// A pool of bb8's. Opens no connection and needs no runtime.
+///
+/// # Errors
+///
+/// [`PoolError::Config`], which names the setting.
+pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
+    let dial = RedisDial::new(&config);
+    over(dial, config)
+}
+
+/// The same with connections of another kind. For benches and tests.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn over<D: Dial>(dial: D, config: PoolConfig) -> Result<Pool, PoolError> {
+    Wrapped::pool(
+        dial,
+        config,
+        BACKEND.info,
+        CAPABILITIES,
+        |config, dialler| Bb8Slots::new(config.max_size, dialler, BACKEND.info.name),
+    )
+}
