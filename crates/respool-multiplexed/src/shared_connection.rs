@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use respool_connect::{CloseNow, Look, Parting, Place, SharedParts, Socket};
+use respool_connect::{CloseNow, Glance, Look, Parting, Place, SharedParts, Socket};
 use respool_core::CloseReason;
 use tokio::runtime::Id;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,6 +20,8 @@ pub(crate) struct SharedConnection {
 /// What is under way, and what the connection holds of the pool until it is retired.
 struct Load {
     in_flight: usize,
+    /// It is too old for new commands.
+    outlived: bool,
     /// Since when commands wait, and how much the server had sent by then. Callers who give up
     /// leave it as it is: each of them may be less patient than `response_timeout`, and yet between
     /// them they notice that nothing comes (CMD-4).
@@ -46,6 +48,7 @@ impl SharedConnection {
             driver: tokio::spawn(parts.driver).abort_handle(),
             load: Mutex::new(Load {
                 in_flight: 0,
+                outlived: false,
                 silent: None,
                 holds: Some((parts.place, permit)),
             }),
@@ -56,25 +59,34 @@ impl SharedConnection {
     /// nothing was sent.
     pub(crate) fn begin(&self, response_timeout: Option<Duration>) -> Option<()> {
         let mut load = self.load();
-        let ended = match load.in_flight {
-            // Its driver may not have had a turn since the server closed it (LIFE-1).
-            0 => self.socket.look() == Look::Ended,
-            _ => self.socket.has_ended(),
+        let idle = load.in_flight == 0;
+        let place = &mut load.holds.as_mut()?.0;
+        let age = if idle {
+            place.lend();
+            place.glance()
+        } else if place.has_outlived() {
+            // It ends with the last command that is under way.
+            load.outlived = true;
+            return None;
+        } else {
+            Glance::Fit
         };
-        let fault = match (ended, load.is_silent(&self.socket, response_timeout)) {
-            (true, _) => Some(CloseReason::Broken),
-            (false, true) => Some(CloseReason::TimedOut),
-            (false, false) => None,
+        let ended = match idle {
+            // Its driver may not have had a turn since the server closed it (LIFE-1).
+            true => self.socket.look() == Look::Ended,
+            false => self.socket.has_ended(),
+        };
+        let fault = match (age, ended, load.is_silent(&self.socket, response_timeout)) {
+            (Glance::Unfit(reason), ..) => Some(reason),
+            (_, true, _) => Some(CloseReason::Broken),
+            (_, false, true) => Some(CloseReason::TimedOut),
+            (_, false, false) => None,
         };
         if let Some(reason) = fault {
             drop(load);
             self.retire(reason);
             return None;
         }
-        if load.in_flight == 0 {
-            load.holds.as_mut()?.0.lend();
-        }
-        load.holds.as_ref()?;
         load.in_flight += 1;
         Some(())
     }
@@ -86,12 +98,16 @@ impl SharedConnection {
             load.silent = None;
         }
         load.in_flight -= 1;
-        if load.in_flight == 0
-            && let Some((place, _)) = &mut load.holds
-        {
-            place.give_back();
+        let in_flight = load.in_flight;
+        if in_flight == 0 {
+            if load.outlived {
+                drop(load);
+                self.retire(CloseReason::Expired);
+            } else if let Some((place, _)) = &mut load.holds {
+                place.give_back();
+            }
         }
-        load.in_flight
+        in_flight
     }
 
     /// Closes it if no command is under way, and says whether it did. One step: a command that
