@@ -2,6 +2,7 @@
 
 mod ci;
 mod install;
+mod matrix;
 mod redis;
 mod step;
 mod test;
@@ -16,6 +17,8 @@ cargo xtask test [ARGUMENTS]   run every test against a real Redis, installing o
                                ARGUMENTS go to `cargo test`, as in: test -p respool-mobc get_
 cargo xtask ci [--after STEP]  do all that CI does, or what comes after STEP, and stop at the first
                                failure; the steps are STEPS
+cargo xtask matrix             put every backend and every stock pool to the kit, and write the
+                               matrix into docs/backends.md
 cargo xtask redis              find or install a real Redis, and print where it is";
 
 fn main() -> ExitCode {
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         (Some("test"), arguments) => test::run(arguments),
         (Some("ci"), []) => ci::run(),
         (Some("ci"), [after, step]) if after == "--after" => ci::run_after(step),
+        (Some("matrix"), []) => matrix::write(),
         (Some("redis"), []) => redis::find_or_install().map(|path| println!("{}", path.display())),
         (Some("help" | "--help" | "-h"), _) => {
             println!("{}", usage());

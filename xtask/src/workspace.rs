@@ -18,7 +18,7 @@ pub(crate) fn facade_features() -> Result<Vec<String>, String> {
     Ok(features_of(&manifest))
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("xtask is a folder in the workspace's root")

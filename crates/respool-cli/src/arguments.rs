@@ -109,10 +109,27 @@ pub(crate) struct CheckArguments {
     #[arg(long = "rule", value_name = "RULE")]
     pub(crate) rules: Vec<String>,
 
+    /// Check the stock pools and connections too, each as its own documentation shows it; with a
+    /// NAME only that one (and the --backend ones). Needs a build with --features stock
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = EVERY_STOCK_POOL)]
+    pub(crate) stock: Vec<String>,
+
+    /// Checks that run at once. More are quicker, until they take the time from each other. Default:
+    /// one a core
+    #[arg(long, value_name = "N", value_parser = count(64), allow_negative_numbers = true)]
+    pub(crate) jobs: Option<usize>,
+
     /// Print one JSON document instead of the matrix
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Print the matrix as Markdown, as docs/backends.md has it
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
 }
+
+/// What `--stock` without a name means.
+pub(crate) const EVERY_STOCK_POOL: &str = "all";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -142,11 +159,14 @@ Examples:
   respool check                                 every backend, every rule
   respool check --backend mobc                  one backend
   respool check --rule GET-4 --rule RET-3       two rules
+  respool check --stock                         the stock pools beside the backends
+  respool check --stock bb8-redis --rule GET-4  one stock pool, one rule, with the evidence
   respool check --json > conformance.json       for programs
 
 The checks start servers of their own: redis-server or valkey-server must be on the PATH, or named
 by REDIS_SERVER.
-Exit codes: 0 every promise is kept or a known failure, 1 one is broken, 2 wrong arguments.";
+Exit codes: 0 every promise is kept or a known failure, 1 one is broken by a backend of respool (what
+a stock pool breaks is a finding, no failure), 2 wrong arguments.";
 
 impl Arguments {
     /// Reads the command line. Where it asks for help or the version, prints that and ends the

@@ -61,4 +61,5 @@ pub use proxy::FaultProxy;
 pub use scripted::{Answer, Script, ScriptedServer};
 pub use server::{
     RedisServer, RedisServerBuilder, Reply, ServerKind, StartError, find_server, find_server_in,
+    server_version,
 };

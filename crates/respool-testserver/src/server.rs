@@ -26,7 +26,7 @@ use installation::Installation;
 use process::ServerProcess;
 
 pub use builder::RedisServerBuilder;
-pub use find::{find_server, find_server_in};
+pub use find::{find_server, find_server_in, server_version};
 pub use kind::ServerKind;
 pub use reply::Reply;
 pub use start_error::StartError;

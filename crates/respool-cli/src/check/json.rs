@@ -17,6 +17,8 @@ pub(super) struct Document<'a> {
 struct SubjectDocument<'a> {
     name: &'a str,
     kind: &'static str,
+    library: &'static str,
+    redis_crate: &'static str,
     results: Vec<ResultDocument<'a>>,
 }
 
@@ -36,9 +38,11 @@ impl<'a> Document<'a> {
             subjects: matrix
                 .rows
                 .iter()
-                .map(|(subject, reports)| SubjectDocument {
-                    name: &subject.name,
-                    kind: "backend",
+                .map(|(candidate, reports)| SubjectDocument {
+                    name: &candidate.subject.name,
+                    kind: candidate.kind.option(),
+                    library: candidate.subject.info.library,
+                    redis_crate: candidate.subject.info.redis_crate,
                     results: reports.iter().map(ResultDocument::new).collect(),
                 })
                 .collect(),

@@ -1,26 +1,59 @@
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use respool_conformance::{Outcome, Report};
 
-use super::Matrix;
+use super::{Candidate, Kind, Matrix};
 
-/// The matrix for people: a row for each check, a column for each backend, and below it whatever
+/// The matrix for people: a row for each check, a column for each candidate, and below it whatever
 /// was not simply kept.
 pub(super) fn render(matrix: &Matrix) -> String {
+    let mut text = String::new();
+    for kind in [Kind::Backend, Kind::Stock] {
+        let rows: Vec<_> = matrix.of(kind).collect();
+        if !rows.is_empty() {
+            if kind == Kind::Stock {
+                text.push_str("\nStock, as each one's own documentation shows it:\n\n");
+            }
+            text.push_str(&table(&rows));
+        }
+    }
+    for (candidate, reports) in &matrix.rows {
+        for report in reports
+            .iter()
+            .filter(|report| report.outcome != Outcome::Kept)
+        {
+            text.push_str(&format!(
+                "\n{} {}: {}\n",
+                candidate.title(),
+                report.rule,
+                words(report)
+            ));
+            if report.outcome != Outcome::NotApplicable {
+                text.push_str(&format!("  repeat: {}\n", candidate.repeat(report.rule)));
+            }
+        }
+    }
+    text.push_str(&format!("\n{}", tally(matrix)));
+    text
+}
+
+fn table(rows: &[&(Candidate, Vec<Report>)]) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         // Taken out again where the output is no terminal.
         .enforce_styling()
         .set_content_arrangement(ContentArrangement::Disabled);
-    let names = matrix.rows.iter().map(|(subject, _)| subject.name.clone());
+    let names = rows
+        .iter()
+        .map(|(candidate, _)| candidate.subject.name.clone());
     table.set_header(
         ["rule".to_owned(), "promise".to_owned()]
             .into_iter()
             .chain(names),
     );
-    let checks = matrix.rows.first().map_or(0, |(_, reports)| reports.len());
+    let checks = rows.first().map_or(0, |(_, reports)| reports.len());
     for index in 0..checks {
-        let reports: Vec<&Report> = matrix.rows.iter().map(|(_, row)| &row[index]).collect();
+        let reports: Vec<&Report> = rows.iter().map(|(_, row)| &row[index]).collect();
         let mut cells = vec![
             Cell::new(reports[0].rule),
             Cell::new(short(reports[0].promise)),
@@ -42,21 +75,6 @@ pub(super) fn render(matrix: &Matrix) -> String {
         text.push_str(row.trim_end());
         text.push('\n');
     }
-    for (subject, reports) in &matrix.rows {
-        for report in reports
-            .iter()
-            .filter(|report| report.outcome != Outcome::Kept)
-        {
-            text.push_str(&format!(
-                "\n{} {}: {}\n  repeat: {}\n",
-                subject.name,
-                report.rule,
-                words(report),
-                report.repeat
-            ));
-        }
-    }
-    text.push_str(&format!("\n{}", tally(matrix)));
     text
 }
 
@@ -69,17 +87,25 @@ fn words(report: &Report) -> String {
 }
 
 fn tally(matrix: &Matrix) -> String {
-    let count = |wanted: &dyn Fn(Outcome) -> bool| {
-        let reports = matrix.rows.iter().flat_map(|(_, reports)| reports);
-        reports.filter(|report| wanted(report.outcome)).count()
-    };
-    format!(
-        "kept {}, broken {}, known failures {}, declared unsupported {}",
-        count(&|outcome| outcome == Outcome::Kept),
-        count(&|outcome| !outcome.is_good()),
-        count(&|outcome| outcome == Outcome::KnownFailure),
-        count(&|outcome| outcome == Outcome::DeclaredUnsupported),
-    )
+    let mut lines = Vec::new();
+    for (kind, whose) in [(Kind::Backend, ""), (Kind::Stock, "stock: ")] {
+        let count = |wanted: &dyn Fn(Outcome) -> bool| {
+            let reports = matrix.of(kind).flat_map(|(_, reports)| reports);
+            reports.filter(|report| wanted(report.outcome)).count()
+        };
+        if count(&|_| true) > 0 {
+            lines.push(format!(
+                "{whose}kept {}, broken {}, known failures {}, declared unsupported {}, not \
+                 applicable {}",
+                count(&|outcome| outcome == Outcome::Kept),
+                count(&|outcome| !outcome.is_good()),
+                count(&|outcome| outcome == Outcome::KnownFailure),
+                count(&|outcome| outcome == Outcome::DeclaredUnsupported),
+                count(&|outcome| outcome == Outcome::NotApplicable),
+            ));
+        }
+    }
+    lines.join("\n")
 }
 
 /// A word beside the sign: a sign alone says nothing to a colour-blind reader or a log.

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::StartError;
+use super::installation::Installation;
 
 /// The server program's path: what the environment variable `REDIS_SERVER`
 /// names, or else `redis-server`, or else `valkey-server` on the `PATH`.
@@ -19,6 +20,20 @@ pub fn find_server() -> Result<PathBuf, StartError> {
         env::var_os("REDIS_SERVER").as_deref(),
         &env::var_os("PATH").unwrap_or_default(),
     )
+}
+
+/// The server program that [`find_server`] finds and what it says of itself, such as
+/// `redis-server 7.0.15`.
+///
+/// # Errors
+///
+/// As for [`find_server`], and [`StartError::Run`] for a program that says nothing of the kind.
+pub fn server_version() -> Result<String, StartError> {
+    let installation = Installation::inspect(find_server()?)?;
+    Ok(format!(
+        "{}-server {}",
+        installation.kind, installation.version
+    ))
 }
 
 /// [`find_server`] with its two environment variables given: `configured` is a
