@@ -1,4 +1,4 @@
-use respool_connect::{Dial, RedisDial, Wrapped};
+use respool_connect::{Dial, RedisDial, RedisLink, Wrapped};
 use respool_core::{BackendEntry, BackendInfo, Capabilities, Pool, PoolConfig, PoolError};
 
 use crate::slots::Bb8Slots;
@@ -15,15 +15,7 @@ pub const BACKEND: BackendEntry = BackendEntry {
 };
 
 /// What this backend can do beyond the rules that are a MUST for all.
-pub const CAPABILITIES: Capabilities = {
-    let mut capabilities = Capabilities::NONE;
-    capabilities.detach = true;
-    capabilities.keeps_connection_on_cancel = true;
-    capabilities.sees_closed_sockets = true;
-    capabilities.unix_sockets = cfg!(unix);
-    capabilities.min_idle = true;
-    capabilities
-};
+pub const CAPABILITIES: Capabilities = RedisLink::CAPABILITIES;
 
 /// A pool of bb8's. Opens no connection and needs no runtime.
 ///

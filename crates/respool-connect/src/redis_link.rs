@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
-use respool_core::{CloseReason, PoolConfig};
+use respool_core::{Capabilities, CloseReason, PoolConfig};
 
 use crate::{CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Socket, turns_away};
 
@@ -32,6 +32,17 @@ pub struct RedisLink {
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl RedisLink {
+    /// What a [`Wrapped`](crate::Wrapped) pool of such links can do.
+    pub const CAPABILITIES: Capabilities = {
+        let mut capabilities = Capabilities::NONE;
+        capabilities.detach = true;
+        capabilities.keeps_connection_on_cancel = true;
+        capabilities.sees_closed_sockets = true;
+        capabilities.unix_sockets = cfg!(unix);
+        capabilities.min_idle = true;
+        capabilities
+    };
+
     /// Performs the handshake on `socket`: login, database, protocol, and one harmless command
     /// that shows whether the server serves us.
     ///

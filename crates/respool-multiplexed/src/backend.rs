@@ -1,4 +1,4 @@
-use respool_connect::{Dial, Dialler, Ledger, RedisDial, Wrapped};
+use respool_connect::{Dial, Dialler, Ledger, RedisDial, RedisLink, Wrapped};
 use respool_core::{BackendEntry, BackendInfo, Capabilities, Pool, PoolConfig, PoolError};
 
 use crate::lane::LanesHandle;
@@ -17,13 +17,8 @@ pub const BACKEND: BackendEntry = BackendEntry {
 
 /// What this backend can do beyond the rules that are a MUST for all.
 pub const CAPABILITIES: Capabilities = {
-    let mut capabilities = Capabilities::NONE;
+    let mut capabilities = RedisLink::CAPABILITIES;
     capabilities.lanes = true;
-    capabilities.detach = true;
-    capabilities.keeps_connection_on_cancel = true;
-    capabilities.sees_closed_sockets = true;
-    capabilities.unix_sockets = cfg!(unix);
-    capabilities.min_idle = true;
     capabilities
 };
 
@@ -49,13 +44,11 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
 ///
 /// As [`build`].
 pub fn over<D: Dial>(dial: D, config: PoolConfig) -> Result<Pool, PoolError> {
-    let mut capabilities = CAPABILITIES;
-    capabilities.lanes = false;
     Wrapped::pool(
         dial,
         config,
         BACKEND.info,
-        capabilities,
+        RedisLink::CAPABILITIES,
         |config, dialler| ExclusiveSlots::new(config.max_size, dialler),
     )
 }
