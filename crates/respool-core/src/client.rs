@@ -3,6 +3,7 @@ use std::fmt;
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
+use crate::pool::Guards;
 use crate::{Blocking, CommandEffect, Pool, PoolError, Session, SessionEffect};
 
 /// The cheap handle to share between tasks: `Clone`, and a [`redis::aio::ConnectionLike`].
@@ -29,6 +30,9 @@ impl Client {
     }
 
     async fn request(&self, command: &Cmd) -> RedisResult<Value> {
+        if self.pool.guards() == Guards::Off {
+            return self.pool.get().await?.req_packed_command(command).await;
+        }
         let effect = CommandEffect::of(command);
         if effect.session != SessionEffect::None {
             return Err(self.refusal(command));
@@ -45,6 +49,12 @@ impl Client {
         offset: usize,
         count: usize,
     ) -> RedisResult<Vec<Value>> {
+        if self.pool.guards() == Guards::Off {
+            let mut connection = self.pool.get().await?;
+            return connection
+                .req_packed_commands(pipeline, offset, count)
+                .await;
+        }
         let mut session = Session::default();
         let mut blocks = false;
         for command in pipeline.cmd_iter() {

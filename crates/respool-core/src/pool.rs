@@ -20,10 +20,29 @@ impl Pool {
     /// A pool over `backend`, which was built with `config`. For authors of backends: users call
     /// `respool::connect` or `respool::build`.
     pub fn new(backend: impl Backend, config: PoolConfig) -> Self {
+        Pool::with(backend, config, Guards::On)
+    }
+
+    /// A pool over `backend` without the guards that [`PooledConnection`] and [`Client`] add: no
+    /// response time-out, no session table, no refusal of any command, no word to the backend about
+    /// what was given up or failed, and errors as the backend made them.
+    ///
+    /// For those who compare: what such a pool does, its backend does.
+    pub fn bare(backend: impl Backend, config: PoolConfig) -> Self {
+        Pool::with(backend, config, Guards::Off)
+    }
+
+    /// Whether this pool was built [`bare`](Pool::bare): errors are then in the backend's own words.
+    pub fn is_bare(&self) -> bool {
+        self.guards() == Guards::Off
+    }
+
+    fn with(backend: impl Backend, config: PoolConfig, guards: Guards) -> Self {
         Pool {
             handle: Arc::new(Handle {
                 backend: Box::new(backend),
                 config,
+                guards,
             }),
         }
     }
@@ -100,7 +119,15 @@ impl Pool {
     }
 
     fn lend(&self, connection: Box<dyn Connection>) -> PooledConnection {
-        PooledConnection::new(connection, self.handle.config.response_timeout)
+        PooledConnection::new(
+            connection,
+            self.handle.config.response_timeout,
+            self.handle.guards,
+        )
+    }
+
+    pub(crate) fn guards(&self) -> Guards {
+        self.handle.guards
     }
 }
 
@@ -120,6 +147,15 @@ impl fmt::Debug for Pool {
 struct Handle {
     backend: Box<dyn Backend>,
     config: PoolConfig,
+    guards: Guards,
+}
+
+/// Whether the contract's own guards stand between a backend and its users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guards {
+    On,
+    /// See [`Pool::bare`].
+    Off,
 }
 
 impl Drop for Handle {

@@ -7,6 +7,7 @@ use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Valu
 use tokio::runtime::Handle;
 
 use crate::command_error::{command_name, pipeline_name};
+use crate::pool::Guards;
 use crate::{
     Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection, PoolError,
     Session,
@@ -35,11 +36,17 @@ pub struct PooledConnection {
     response_timeout: Option<Duration>,
     session: Session,
     condemned: Option<CloseReason>,
+    guards: Guards,
 }
 
 impl PooledConnection {
-    pub(crate) fn new(connection: Box<dyn Connection>, response_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        connection: Box<dyn Connection>,
+        response_timeout: Option<Duration>,
+        guards: Guards,
+    ) -> Self {
         PooledConnection {
+            guards,
             database: connection.get_db(),
             connection: Mutex::new(Some(connection)),
             response_timeout,
@@ -81,6 +88,14 @@ impl PooledConnection {
         self.connection
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The backend's connection itself, where nothing is to stand before it.
+    fn bare(&mut self) -> Option<&mut Box<dyn Connection>> {
+        match self.guards {
+            Guards::On => None,
+            Guards::Off => self.connection().as_mut(),
+        }
     }
 
     /// How long to wait for a reply: a command's own time-out governs (CMD-3).
@@ -133,6 +148,9 @@ impl PooledConnection {
 impl ConnectionLike for PooledConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
+            if let Some(connection) = self.bare() {
+                return connection.req_packed_command(command).await;
+            }
             in_a_runtime()?;
             let effect = CommandEffect::of(command);
             let limit = self.reply_limit(effect.blocking);
@@ -167,6 +185,11 @@ impl ConnectionLike for PooledConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
+            if let Some(connection) = self.bare() {
+                return connection
+                    .req_packed_commands(pipeline, offset, count)
+                    .await;
+            }
             in_a_runtime()?;
             let database = self.get_db();
             let mut limit = self.response_timeout;
@@ -212,6 +235,7 @@ impl ConnectionLike for PooledConnection {
 
 impl Drop for PooledConnection {
     fn drop(&mut self) {
+        // Always clean where there are no guards: nothing is noted there.
         if !self.session.is_clean() {
             self.condemn(CloseReason::SessionChanged);
         }
