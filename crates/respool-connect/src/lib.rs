@@ -15,6 +15,7 @@
 //!   [take and give back](Slots).
 
 mod back_off;
+mod bridge;
 mod dialler;
 mod farewell;
 mod ledger;
