@@ -109,11 +109,13 @@ async fn discarded_transaction_is_forgotten() {
 }
 
 #[tokio::test]
-async fn only_protocol_two_is_spoken() {
+async fn protocol_three_differs_by_the_map_of_hello_alone() {
     let (_server, mut client) = client_of(Script::new()).await;
     client
-        .ask("HELLO 3", b"-NOPROTO unsupported protocol version\r\n")
+        .ask("HELLO 4", b"-NOPROTO unsupported protocol version\r\n")
         .await;
+    let (_other, mut modern) = client_of(Script::new()).await;
+    modern.ask("HELLO 3", b"%7\r\n$6\r\nserver\r\n").await;
     client
         .ask(
             "HELLO 2 AUTH default x SETNAME n",

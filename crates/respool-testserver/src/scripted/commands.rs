@@ -259,17 +259,19 @@ const KNOWN: &[&str] = &[
 ];
 
 /// HELLO [version [AUTH user password] [SETNAME name]].
+///
+/// In version 3 it answers with a map; all else keeps a form that both versions know.
 fn hello(
     state: &mut State,
     session: &mut Session,
     options: &[&[u8]],
     output: &mut Vec<u8>,
 ) -> Result<(), String> {
-    if let Some(version) = options.first()
-        && *version != b"2"
-    {
-        return Err("NOPROTO unsupported protocol version".to_owned());
-    }
+    let version = match options.first() {
+        None | Some(&b"2") => 2,
+        Some(&b"3") => 3,
+        Some(_) => return Err("NOPROTO unsupported protocol version".to_owned()),
+    };
     let mut options = options.iter().skip(1);
     while let Some(option) = options.next() {
         match option.to_ascii_lowercase().as_slice() {
@@ -281,7 +283,10 @@ fn hello(
         }
     }
     state.list(session);
-    encode::array(output, 14);
+    match version {
+        3 => encode::map(output, 7),
+        _ => encode::array(output, 14),
+    }
     for (field, value) in [
         ("server", "respool-scripted"),
         ("version", "0.0.0-scripted"),
@@ -290,7 +295,7 @@ fn hello(
         encode::bytes(output, value.as_bytes());
     }
     encode::bytes(output, b"proto");
-    encode::integer(output, 2);
+    encode::integer(output, version);
     encode::bytes(output, b"id");
     encode::count(output, usize::try_from(session.id).unwrap_or(0));
     for (field, value) in [("mode", "standalone"), ("role", "master")] {

@@ -31,6 +31,11 @@ pub(super) fn array(output: &mut Vec<u8>, length: usize) {
     line(output, b'*', &length.to_string());
 }
 
+/// The head of a map; its keys and values follow. Only RESP3 has it.
+pub(super) fn map(output: &mut Vec<u8>, pairs: usize) {
+    line(output, b'%', &pairs.to_string());
+}
+
 fn line(output: &mut Vec<u8>, kind: u8, text: &str) {
     output.push(kind);
     output.extend_from_slice(text.as_bytes());
