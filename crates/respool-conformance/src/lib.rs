@@ -14,6 +14,7 @@
 //!
 //! - [`catalogue`] lists the checks, [`mutants`] the broken pools.
 //! - [`run`] puts one [`Subject`] to one [`Check`] and gives a [`Report`].
+//! - With the feature `stock`, `stock` has the pools and clients of others as subjects.
 //! - No check ever skips itself. Where a backend doesn't claim a capability, its check asserts that
 //!   it refuses in the declared way; where no Redis server is installed, every check is broken.
 
@@ -21,12 +22,16 @@ pub mod catalogue;
 mod check;
 mod checks;
 pub mod mutants;
+mod nature;
 mod report;
 pub mod runner;
+#[cfg(feature = "stock")]
+pub mod stock;
 mod subject;
 mod trial;
 
 pub use check::{Broken, Check, Finding, Severity};
+pub use nature::{Nature, Shows};
 pub use report::{Outcome, Report};
 pub use runner::{assert_kept, run};
 pub use subject::Subject;

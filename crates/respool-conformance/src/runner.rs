@@ -3,31 +3,24 @@
 use std::any::Any;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
 
 use respool_testserver::find_server;
 
 use crate::{Broken, Check, Finding, Outcome, Report, Subject, Trial, catalogue};
 
-/// How long one check may take. They take seconds; this is for those that hang.
-const LIMIT: Duration = Duration::from_secs(60);
-
 /// Puts `subject` to `check`, on a thread of its own.
 ///
-/// A check that panics or doesn't end within a minute is broken. A rule that the subject is known
-/// not to keep must be broken; when it is kept, the list is wrong.
+/// A check that panics or doesn't end within the subject's limit is broken. A rule that the subject
+/// is known not to keep must be broken; when it is kept, the list is wrong. A rule that has nothing
+/// to bind in a subject of that [nature](crate::Nature) is not put to it.
 pub fn run(subject: &Subject, check: &Check) -> Report {
-    run_within(LIMIT, subject, check)
-}
-
-fn run_within(limit: Duration, subject: &Subject, check: &Check) -> Report {
     let mut known = subject
         .info
         .known_failures
         .iter()
         .find(|known| known.rule == check.rule);
     let (finding, verdict) = match find_server() {
-        Ok(_) => find(limit, subject, check),
+        Ok(_) => find(subject, check),
         // Nothing is proven without a server, no failure either.
         Err(error) => {
             known = None;
@@ -57,8 +50,14 @@ fn run_within(limit: Duration, subject: &Subject, check: &Check) -> Report {
         evidence,
         broken: finding.err(),
         repeat: format!(
-            "respool check --backend {} --rule {}",
-            subject.info.name, check.rule
+            "respool check {}--backend {} --rule {}",
+            if subject.nature().speaks_the_contract {
+                ""
+            } else {
+                "--stock "
+            },
+            subject.info.name,
+            check.rule
         ),
     }
 }
@@ -97,8 +96,12 @@ pub fn assert_kept(entry: impl Into<Subject>, name: &str, package: &str) {
     );
 }
 
-fn find(limit: Duration, subject: &Subject, check: &Check) -> (Finding, Outcome) {
+fn find(subject: &Subject, check: &Check) -> (Finding, Outcome) {
+    if let Some(reason) = subject.nature().exempt_from(check.rule) {
+        return (Ok(reason.to_owned()), Outcome::NotApplicable);
+    }
     let (running, ended) = mpsc::channel::<()>();
+    let limit = subject.limit();
     let subject = subject.clone();
     let run = check.run;
     let spawned = thread::Builder::new()
@@ -137,6 +140,8 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use respool_core::{BackendInfo, KnownFailure, Pool, PoolConfig, PoolError};
 
     use super::*;
@@ -167,8 +172,8 @@ mod tests {
             promise: "nothing",
             run,
         };
-        let limit = Duration::from_millis(500);
-        run_within(limit, &Subject::new(info.name, info, build), &check)
+        let subject = Subject::new(info.name, info, build).within(Duration::from_millis(500));
+        super::run(&subject, &check)
     }
 
     #[test]

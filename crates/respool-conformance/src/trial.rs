@@ -5,7 +5,7 @@ use respool_core::{Pool, PoolConfig, PoolError};
 use respool_testserver::{FaultProxy, RedisServer};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Broken, Finding, Outcome, Subject};
+use crate::{Broken, Finding, Nature, Outcome, Subject};
 
 /// One run of one check against one subject: a runtime of its own, and what checks share.
 #[derive(Debug)]
@@ -46,6 +46,21 @@ impl Trial {
     /// [`PoolError::Config`], when the subject refuses the settings.
     pub fn pool(&self, config: PoolConfig) -> Result<Pool, PoolError> {
         self.subject.pool(config)
+    }
+
+    /// Builds a pool whose `Status` is the subject's own account of itself: for the rules about
+    /// figures. All other checks may steer by the status of any pool, and judge nothing by it.
+    ///
+    /// # Errors
+    ///
+    /// As [`pool`](Trial::pool).
+    pub fn pool_showing_itself(&self, config: PoolConfig) -> Result<Pool, PoolError> {
+        self.subject.pool_showing_itself(config)
+    }
+
+    /// What the subject is, as far as rules depend on it.
+    pub fn nature(&self) -> Nature {
+        self.subject.nature()
     }
 
     /// Settings that suit a check of the server at `url`: four connections at most, and limits that

@@ -1,9 +1,7 @@
-use crate::workspace::{backends, read, root};
+use crate::workspace::{backends, files_below, member_called, read, root};
 
 #[test]
 fn backends_name_the_versions_they_are_built_with() {
-    let lock = read(&root().join("Cargo.lock"));
-    let locked = locked_versions(&lock);
     for backend in backends() {
         let source: String = backend
             .source_files()
@@ -11,28 +9,45 @@ fn backends_name_the_versions_they_are_built_with() {
             .map(|path| read(path))
             .collect();
         for field in ["library", "redis_crate"] {
-            let claim = string_field(&source, field)
+            let claim = string_fields(&source, field);
+            let claim = claim
+                .first()
                 .unwrap_or_else(|| panic!("{}: no `{field}: \"...\"`", backend.name));
-            let pairs = names_and_versions(claim);
-            assert!(
-                !pairs.is_empty(),
-                "{}: {field} {claim:?} names no version",
-                backend.name
-            );
-            for (name, version) in pairs {
-                assert!(
-                    locked
-                        .iter()
-                        .any(|locked| locked.0 == name && is_version(version, locked.1)),
-                    "{}: {field} says {name} {version}, Cargo.lock has {:?}",
-                    backend.name,
-                    locked
-                        .iter()
-                        .filter(|locked| locked.0 == name)
-                        .collect::<Vec<_>>()
-                );
+            assert_is_locked(&backend.name, claim);
+        }
+    }
+}
+
+#[test]
+fn stock_subjects_name_the_versions_they_are_built_with() {
+    let folder = member_called("respool-conformance")
+        .folder
+        .join("src/stock");
+    let mut named = 0;
+    for path in files_below(&folder, &["rs"]) {
+        let source = read(&path);
+        for field in ["library", "redis_crate"] {
+            for claim in string_fields(&source, field) {
+                assert_is_locked(&path.display().to_string(), claim);
+                named += 1;
             }
         }
+    }
+    assert!(named > 0, "no stock subject names a version");
+}
+
+fn assert_is_locked(who: &str, claim: &str) {
+    let lock = read(&root().join("Cargo.lock"));
+    let locked = locked_versions(&lock);
+    let pairs = names_and_versions(claim);
+    assert!(!pairs.is_empty(), "{who}: {claim:?} names no version");
+    for (name, version) in pairs {
+        let of_that_name = || locked.iter().filter(move |locked| locked.0 == name);
+        assert!(
+            of_that_name().any(|locked| is_version(version, locked.1)),
+            "{who} says {name} {version}, Cargo.lock has {:?}",
+            of_that_name().collect::<Vec<_>>()
+        );
     }
 }
 
@@ -50,9 +65,13 @@ fn locked_versions(lock: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn string_field<'s>(source: &'s str, field: &str) -> Option<&'s str> {
-    let start = source.find(&format!("{field}: \""))? + field.len() + 3;
-    source[start..].split('"').next()
+/// The texts of `field: "..."` in `source`.
+fn string_fields<'s>(source: &'s str, field: &str) -> Vec<&'s str> {
+    source
+        .split(&format!("{field}: \""))
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect()
 }
 
 /// `("mobc", "0.9.0")` from `mobc 0.9.0`, also in longer sentences.

@@ -1,8 +1,8 @@
 //! SHR: the shared client.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::{RedisResult, Value, pipe};
@@ -120,7 +120,10 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
         fill(&client).await?;
 
         let others = Others::start(&client);
-        session_commands_are_refused(&server, &client).await?;
+        match pool.is_bare() {
+            false => session_commands_are_refused(&server, &client).await?,
+            true => session_commands_harm_nobody(&client, &others).await?,
+        }
         transactions_work(&client)
             .await
             .map_err(|broken| broken.in_case("transactions"))?;
@@ -168,6 +171,28 @@ async fn session_commands_are_refused(server: &RedisServer, client: &Client) -> 
         expected: "no refused command to reach the server",
         seen: "{commands_before:?} calls before, {commands_after:?} after"
     );
+    Ok(())
+}
+
+/// Nobody refuses them here: then nobody may notice them either.
+async fn session_commands_harm_nobody(client: &Client, others: &Others) -> Result<(), Broken> {
+    const REPLIES: usize = 20;
+    for (words, _) in REFUSED {
+        let mut client = client.clone();
+        let harmful = command(words, "");
+        let sent = harmful.query_async::<Value>(&mut client);
+        // Some are never answered.
+        let _ = tokio::time::timeout(Duration::from_millis(200), sent).await;
+        let before = others.replies();
+        let what = "others to go on";
+        let go_on = eventually(PATIENCE / 4, what, async || {
+            others.failure().is_some() || others.replies() >= before + REPLIES
+        });
+        let harm = go_on.await.err().or(others.failure());
+        if let Some(broken) = harm {
+            return Err(broken.in_case(&format!("others, after {words} through a Client")));
+        }
+    }
     Ok(())
 }
 
@@ -280,6 +305,7 @@ struct Others {
 struct Shared {
     replies: AtomicUsize,
     stop: AtomicBool,
+    failure: Mutex<Option<Broken>>,
 }
 
 impl Others {
@@ -292,13 +318,23 @@ impl Others {
                 let mut number = task;
                 while !shared.stop.load(Ordering::Relaxed) {
                     number += 4;
-                    ask(client.clone(), number).await?;
+                    let asked = ask(client.clone(), number).await;
+                    if let Err(broken) = asked {
+                        let mut failure = shared.failure.lock().expect("nobody panics");
+                        failure.get_or_insert_with(|| broken.clone());
+                        return Err(broken);
+                    }
                     shared.replies.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(())
             });
         }
         Others { shared, tasks }
+    }
+
+    /// What went wrong first, if anything has.
+    fn failure(&self) -> Option<Broken> {
+        self.shared.failure.lock().expect("nobody panics").clone()
     }
 
     fn replies(&self) -> usize {

@@ -2,6 +2,7 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use fastrand::Rng;
+use redis::RedisError;
 use redis::aio::ConnectionLike;
 use respool_core::{CommandError, Pool, PoolConfig};
 use tokio::task::JoinSet;
@@ -116,7 +117,7 @@ async fn visit(pool: &Pool, random: &mut Rng) -> Result<Tally, Broken> {
             .await;
         match answer {
             None => tally.given_up += 1,
-            Some(Err(error)) if tally.given_up > 0 && CommandError::find_in(&error).is_some() => {
+            Some(Err(error)) if tally.given_up > 0 && is_refusal(pool, &error) => {
                 tally.refused += 1;
                 break;
             }
@@ -127,6 +128,14 @@ async fn visit(pool: &Pool, random: &mut Rng) -> Result<Tally, Broken> {
         }
     }
     Ok(tally)
+}
+
+/// Whether a command was refused because of what was given up before it on its connection.
+fn is_refusal(pool: &Pool, error: &RedisError) -> bool {
+    match pool.is_bare() {
+        false => CommandError::find_in(error).is_some(),
+        true => error.code().is_none(),
+    }
 }
 
 /// Visits in tasks that are aborted: request and connection are dropped together, where they stand.

@@ -1,12 +1,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use respool_core::{ConnectErrorKind, Pool, PoolError, TimeoutKind};
 use respool_testserver::{Answer, RedisServer, Script, ScriptedServer};
 
 use super::refusal::{
-    PATIENCE, ensure_kind, last_connect_error, refusal, refused_at_once, with_password,
+    Failure, PATIENCE, last_connect_error, refusal, refused_at_once, with_password,
 };
 use crate::check::ensure;
 use crate::checks::full_use::hold_all;
@@ -23,8 +23,11 @@ pub(crate) fn ends_in_time_and_says_why(trial: &Trial) -> Finding {
             })
         };
     }
+    // Where nobody holds a connection, not all can be in use.
+    if trial.nature().lends {
+        cases! { "all in use": all_in_use; }?;
+    }
     cases! {
-        "all in use": all_in_use;
         "nobody listening": nobody_listening;
         "wrong password": wrong_password;
         "no password": no_password;
@@ -44,6 +47,9 @@ async fn all_in_use(trial: &Trial) -> Result<(), Broken> {
     config.get_timeout = Some(Duration::from_millis(300));
     let pool = trial.pool(config)?;
     let held = hold_all(&pool).await?;
+    if pool.is_bare() {
+        return all_in_use_in_other_words(&pool).await;
+    }
     let unlimited = tokio::spawn({
         let pool = pool.clone();
         async move { pool.get_within(None).await.map(drop) }
@@ -57,6 +63,19 @@ async fn all_in_use(trial: &Trial) -> Result<(), Broken> {
     )
     .await???;
     Ok(())
+}
+
+/// It has no limit for a single get, and it has waited for as long as it was told to.
+async fn all_in_use_in_other_words(pool: &Pool) -> Result<(), Broken> {
+    let started = Instant::now();
+    let error = refusal(pool).await?;
+    let took = started.elapsed();
+    ensure!(
+        took >= Duration::from_millis(300).mul_f64(0.8),
+        expected: "a wait of 300ms",
+        seen: "{error} after {took:?}"
+    );
+    Failure::of(error).ensure_kind(ConnectErrorKind::TimedOut, "")
 }
 
 async fn all_in_use_refusal(pool: &Pool) -> Result<(), Broken> {
@@ -90,14 +109,8 @@ async fn nobody_listening(trial: &Trial) -> Result<(), Broken> {
     let proxy = trial.proxy(&server).await?;
     proxy.refuse(true);
     let failure = last_connect_error(trial, &with_password(&proxy.url()), |_| {}).await?;
-    ensure_kind(&failure, ConnectErrorKind::Refused, "refused")?;
-    let address = proxy.address().to_string();
-    ensure!(
-        failure.address() == address && failure.to_string().contains(&address),
-        expected: "an error that names {address}",
-        seen: "{failure}"
-    );
-    Ok(())
+    failure.ensure_kind(ConnectErrorKind::Refused, "refused")?;
+    failure.ensure_names(&proxy.address().to_string())
 }
 
 async fn wrong_password(trial: &Trial) -> Result<(), Broken> {
@@ -112,7 +125,7 @@ async fn no_password(trial: &Trial) -> Result<(), Broken> {
 
 async fn refused_login(trial: &Trial, url: &str) -> Result<(), Broken> {
     let failure = refused_at_once(trial, url).await?;
-    ensure_kind(&failure, ConnectErrorKind::Authentication, "login")
+    failure.ensure_kind(ConnectErrorKind::Authentication, "login")
 }
 
 async fn too_many_clients(trial: &Trial) -> Result<(), Broken> {
@@ -121,24 +134,21 @@ async fn too_many_clients(trial: &Trial) -> Result<(), Broken> {
     other.write_all(b"PING\r\n")?;
     other.read_exact(&mut [0; 7])?;
     let failure = last_connect_error(trial, &with_password(&server.url()), |_| {}).await?;
-    ensure_kind(&failure, ConnectErrorKind::TooManyClients, "client")
+    failure.ensure_kind(ConnectErrorKind::TooManyClients, "client")
 }
 
 async fn no_such_database(trial: &Trial) -> Result<(), Broken> {
     let server = RedisServer::builder().databases(1).start().await?;
     let url = server.url().replace("/0", "/7");
-    ensure_kind(
-        &refused_at_once(trial, &url).await?,
-        ConnectErrorKind::Setup,
-        "settings",
-    )
+    let failure = refused_at_once(trial, &url).await?;
+    failure.ensure_kind(ConnectErrorKind::Setup, "settings")
 }
 
 async fn still_loading(trial: &Trial) -> Result<(), Broken> {
     let loading = b"-LOADING Redis is loading the dataset in memory\r\n".to_vec();
     let server = ScriptedServer::start_with(Script::any(Answer::Bytes(loading))).await?;
     let failure = last_connect_error(trial, &server.url(), |_| {}).await?;
-    ensure_kind(&failure, ConnectErrorKind::NotReady, "ready")
+    failure.ensure_kind(ConnectErrorKind::NotReady, "ready")
 }
 
 async fn silent_server(trial: &Trial) -> Result<(), Broken> {
@@ -147,13 +157,13 @@ async fn silent_server(trial: &Trial) -> Result<(), Broken> {
         config.connect_timeout = Some(Duration::from_millis(150));
     })
     .await?;
-    ensure_kind(&failure, ConnectErrorKind::TimedOut, "no answer")
+    failure.ensure_kind(ConnectErrorKind::TimedOut, "no answer")
 }
 
 async fn server_that_closes(trial: &Trial) -> Result<(), Broken> {
     let server = ScriptedServer::start_with(Script::new().on_connect(Answer::Close)).await?;
     let failure = last_connect_error(trial, &with_password(&server.url()), |_| {}).await?;
-    ensure_kind(&failure, ConnectErrorKind::Closed, "closed")
+    failure.ensure_kind(ConnectErrorKind::Closed, "closed")
 }
 
 /// The first reply is an error that a client puts up with: an older server doesn't know CLIENT
@@ -163,12 +173,12 @@ async fn server_that_closes_in_the_handshake(trial: &Trial) -> Result<(), Broken
     let script = Script::any(Answer::Close).on("CLIENT|SETINFO", Answer::BytesThenClose(unknown));
     let server = ScriptedServer::start_with(script).await?;
     let failure = last_connect_error(trial, &server.url(), |_| {}).await?;
-    ensure_kind(&failure, ConnectErrorKind::Closed, "closed")
+    failure.ensure_kind(ConnectErrorKind::Closed, "closed")
 }
 
 async fn not_a_redis_server(trial: &Trial) -> Result<(), Broken> {
     let answer = Answer::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec());
     let server = ScriptedServer::start_with(Script::any(answer)).await?;
     let failure = refused_at_once(trial, &server.url()).await?;
-    ensure_kind(&failure, ConnectErrorKind::Protocol, "not a Redis server")
+    failure.ensure_kind(ConnectErrorKind::Protocol, "not a Redis server")
 }

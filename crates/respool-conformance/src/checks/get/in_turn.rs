@@ -1,9 +1,12 @@
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use respool_core::{Pool, PoolError};
 use tokio::runtime::Builder;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::shares::{TASKS, ensure_equal_shares};
@@ -47,10 +50,11 @@ async fn queue_is_served_in_order(pool: &Pool) -> Result<(), Broken> {
         waiters.push(queue.join(pool, name).await?);
     }
     for given_up in [3, 0] {
-        waiters.remove(given_up).abort();
+        let waiter = waiters.remove(given_up);
+        waiter.abort();
+        // Its future is gone when this ends.
+        let _ = within(PATIENCE, "a waiter to give up", waiter).await?;
     }
-    let what = "the status to show that two gave up";
-    eventually(PATIENCE, what, async || pool.status().waiting == 4).await?;
 
     drop(held);
     for _ in 0..20 {
@@ -94,26 +98,32 @@ impl Queue {
         }
     }
 
-    /// Calls `get` in a task and returns once the pool shows it as waiting.
+    /// Calls `get` in a task and returns once it waits: after its first poll.
     async fn join(
         &self,
         pool: &Pool,
         name: &'static str,
     ) -> Result<JoinHandle<Result<(), PoolError>>, Broken> {
-        let before = pool.status().waiting;
         let (queue, asker) = (self.clone(), pool.clone());
+        let (waits, is_waiting) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let _connection = asker.get().await?;
+            let mut get = pin!(asker.get());
+            let first = poll_fn(|context| Poll::Ready(get.as_mut().poll(context))).await;
+            let _ = waits.send(first.is_pending());
+            let _connection = match first {
+                Poll::Ready(outcome) => outcome?,
+                Poll::Pending => get.await?,
+            };
             queue.served.lock().expect("nobody panics").push(name);
             let permit = queue.may_give_back.acquire().await;
             permit.expect("never closed").forget();
             Ok(())
         });
-        let what = format!("the status to show that the {name} waits");
-        eventually(PATIENCE, &what, async || {
-            pool.status().waiting == before + 1
-        })
-        .await?;
+        ensure!(
+            is_waiting.await == Ok(true),
+            expected: "the {name} to wait while all are held",
+            seen: "a get that is done"
+        );
         Ok(task)
     }
 

@@ -12,6 +12,8 @@ use crate::Broken;
 pub(super) const TASKS: usize = 16;
 /// Enough for the scheduler's whims, which cost single turns, to even out.
 const TURNS_PER_TASK: usize = 4000;
+/// The same where each turn costs a round trip to the server or more.
+const SLOW_TURNS_PER_TASK: usize = 1000;
 /// How often the shares are measured before an unequal one counts: the machine may take a thread off
 /// its core for many turns, but an unfair pool is unfair each time.
 const MEASUREMENTS: usize = 3;
@@ -35,6 +37,10 @@ pub(super) async fn ensure_equal_shares(pool: &Pool) -> Result<f64, Broken> {
 /// by the most served.
 async fn smallest_share(pool: &Pool) -> Result<f64, Broken> {
     let turns = Arc::new(AtomicUsize::new(0));
+    let turns_per_task = match pool.is_bare() {
+        false => TURNS_PER_TASK,
+        true => SLOW_TURNS_PER_TASK,
+    };
     let start = Arc::new(Barrier::new(TASKS));
     let mut tasks = JoinSet::new();
     for _ in 0..TASKS {
@@ -42,7 +48,7 @@ async fn smallest_share(pool: &Pool) -> Result<f64, Broken> {
         tasks.spawn(async move {
             start.wait().await;
             let mut own = 0;
-            while turns.fetch_add(1, Ordering::Relaxed) < TASKS * TURNS_PER_TASK {
+            while turns.fetch_add(1, Ordering::Relaxed) < TASKS * turns_per_task {
                 let _connection = pool.get().await?;
                 own += 1;
                 tokio::task::yield_now().await;

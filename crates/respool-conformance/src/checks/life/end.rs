@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(8);
 
 type Case = fn(&Trial) -> Result<(), Broken>;
 
-const CASES: &[(&str, Case)] = &[
+const CLOSED: &[(&str, Case)] = &[
     (
         "close, with holders who end within their grace",
         within_grace,
@@ -30,6 +30,9 @@ const CASES: &[(&str, Case)] = &[
     ("close while connecting", while_connecting),
     ("close, given up", close_given_up),
     ("close, twice, of a pool never used", closed_twice),
+];
+
+const DROPPED: &[(&str, Case)] = &[
     ("the last handle dropped", last_handle_dropped),
     ("the last handle dropped outside a runtime", dropped_outside),
     (
@@ -40,12 +43,16 @@ const CASES: &[(&str, Case)] = &[
 
 /// LIFE-6. Each case has a runtime of its own, so that any task left there is the pool's.
 pub(crate) fn the_end_is_an_end(trial: &Trial) -> Finding {
-    for (case, run) in CASES {
+    let closed = match trial.nature().closes {
+        true => CLOSED,
+        false => &[],
+    };
+    for (case, run) in closed.iter().chain(DROPPED) {
         run(trial).map_err(|broken| broken.in_case(case))?;
     }
     Ok(format!(
         "{} cases: no socket at the server, no task in the runtime",
-        CASES.len()
+        closed.len() + DROPPED.len()
     ))
 }
 
@@ -276,19 +283,23 @@ fn closed_twice(trial: &Trial) -> Result<(), Broken> {
     })
 }
 
-/// Takes and uses what there is, and keeps one connection.
-async fn use_and_hold(pool: &Pool) -> Result<PooledConnection, Broken> {
+/// Takes and uses what there is, and keeps one connection: where it is lent and no clone, which
+/// would be a handle.
+async fn use_and_hold(trial: &Trial, pool: &Pool) -> Result<Option<PooledConnection>, Broken> {
     Way::Shared.echo(pool, "word").await?;
     drop(hold_all(pool).await?);
     Way::Shared.echo(pool, "word").await?;
-    Ok(pool.get().await?)
+    Ok(match trial.nature().lends {
+        true => Some(pool.get().await?),
+        false => None,
+    })
 }
 
 fn last_handle_dropped(trial: &Trial) -> Result<(), Broken> {
     runtime()?.block_on(async {
         let server = trial.server().await?;
         let pool = trial.pool(trial.config(&server.url()))?;
-        let mut held = use_and_hold(&pool).await?;
+        let mut held = use_and_hold(trial, &pool).await?;
         let mut client = pool.client();
         let other = client.clone();
         drop((pool, other));
@@ -297,7 +308,9 @@ fn last_handle_dropped(trial: &Trial) -> Result<(), Broken> {
 
         drop(client);
         until_no_socket_is_left(&server).await?;
-        ensure_cut_off(&mut held).await?;
+        if let Some(held) = &mut held {
+            ensure_cut_off(held).await?;
+        }
         drop(held);
         ensure_no_task_is_left().await
     })
@@ -307,7 +320,7 @@ fn dropped_outside(trial: &Trial) -> Result<(), Broken> {
     let server = trial.block_on(trial.server())?;
     let pool = trial.pool(trial.config(&server.url()))?;
     let runtime = runtime()?;
-    let held = runtime.block_on(use_and_hold(&pool))?;
+    let held = runtime.block_on(use_and_hold(trial, &pool))?;
     drop(pool);
     trial.block_on(until_no_socket_is_left(&server))?;
     drop(held);
@@ -318,7 +331,7 @@ fn dropped_after_its_runtime(trial: &Trial) -> Result<(), Broken> {
     let server = trial.block_on(trial.server())?;
     let pool = trial.pool(trial.config(&server.url()))?;
     let runtime = runtime()?;
-    let held = runtime.block_on(use_and_hold(&pool))?;
+    let held = runtime.block_on(use_and_hold(trial, &pool))?;
     drop(runtime);
     drop(pool);
     trial.block_on(until_no_socket_is_left(&server))?;

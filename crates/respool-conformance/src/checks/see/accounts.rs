@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn opened_is_closed_plus_size(trial: &Trial) -> Finding {
     trial.block_on(async {
         let server = trial.server().await?;
-        let pool = trial.pool(trial.config(&server.url()))?;
+        let pool = trial.pool_showing_itself(trial.config(&server.url()))?;
 
         drop(hold_all(&pool).await?);
         ensure_books_agree(&pool, &server, 0).await?;
@@ -25,14 +25,14 @@ pub(crate) fn opened_is_closed_plus_size(trial: &Trial) -> Finding {
         ensure_books_agree(&pool, &server, 0).await?;
 
         session_changed(&pool).await?;
-        ensure_closed(&pool, CloseReason::SessionChanged, 1).await?;
+        ensure_closed(trial, &pool, CloseReason::SessionChanged, 1).await?;
         pop_cancelled(&pool).await?;
-        ensure_closed(&pool, CloseReason::Cancelled, 1).await?;
+        ensure_closed(trial, &pool, CloseReason::Cancelled, 1).await?;
         ensure_books_agree(&pool, &server, 0).await?;
 
         let detached = detach(&pool).await?;
         let open_beside = usize::from(detached.is_some());
-        ensure_closed(&pool, CloseReason::Detached, open_beside as u64).await?;
+        ensure_closed(trial, &pool, CloseReason::Detached, open_beside as u64).await?;
         drop(hold_all(&pool).await?);
         ensure_books_agree(&pool, &server, open_beside).await?;
 
@@ -109,7 +109,15 @@ async fn detach(pool: &Pool) -> Result<Option<impl Sized + use<>>, Broken> {
     }
 }
 
-async fn ensure_closed(pool: &Pool, reason: CloseReason, count: u64) -> Result<(), Broken> {
+async fn ensure_closed(
+    trial: &Trial,
+    pool: &Pool,
+    reason: CloseReason,
+    count: u64,
+) -> Result<(), Broken> {
+    if !trial.nature().shows.reasons {
+        return Ok(());
+    }
     let what = format!("{count} closed as {reason}");
     eventually(PATIENCE, &what, async || {
         pool.status().closed.of(reason) == count

@@ -25,7 +25,7 @@ pub(crate) fn every_snapshot_adds_up(trial: &Trial) -> Finding {
     trial.block_on(async {
         let server = trial.server().await?;
         let proxy = trial.proxy(&server).await?;
-        let pool = trial.pool(trial.config(&proxy.url()))?;
+        let pool = trial.pool_showing_itself(trial.config(&proxy.url()))?;
         let sampler = Sampler::start(&pool);
         let churn = churn(&pool);
 

@@ -21,10 +21,12 @@ pub(crate) fn at_rest_it_is_at_rest(trial: &Trial) -> Finding {
     trial.block_on(async {
         let server = trial.server().await?;
         let proxy = trial.proxy(&server).await?;
-        let pool = trial.pool(trial.config(&proxy.url()))?;
-        connecting(trial, &proxy)
-            .await
-            .map_err(|broken| broken.in_case("connecting"))?;
+        let pool = trial.pool_showing_itself(trial.config(&proxy.url()))?;
+        if trial.nature().shows.connecting {
+            connecting(trial, &proxy)
+                .await
+                .map_err(|broken| broken.in_case("connecting"))?;
+        }
         held_and_waited_for(&pool)
             .await
             .map_err(|broken| broken.in_case("held and waited for"))?;
@@ -47,7 +49,7 @@ pub(crate) fn at_rest_it_is_at_rest(trial: &Trial) -> Finding {
 
 /// One for whom a connection is being opened is counted there, and not as waiting.
 async fn connecting(trial: &Trial, proxy: &FaultProxy) -> Result<(), Broken> {
-    let pool = trial.pool(trial.config(&proxy.url()))?;
+    let pool = trial.pool_showing_itself(trial.config(&proxy.url()))?;
     proxy.stall();
     let asker = pool.clone();
     let get = tokio::spawn(async move { asker.get().await });
@@ -137,7 +139,7 @@ async fn gets_timed_out(pool: &Pool) -> Result<(), Broken> {
 
 /// A pool of its own, so that there is nothing idle to be had.
 async fn connects_failed(trial: &Trial, proxy: &FaultProxy) -> Result<(), Broken> {
-    let pool = trial.pool(trial.config(&proxy.url()))?;
+    let pool = trial.pool_showing_itself(trial.config(&proxy.url()))?;
     proxy.refuse(true);
     let mut crowd = JoinSet::new();
     for _ in 0..WAITERS {
