@@ -3,11 +3,13 @@
 mod budget;
 mod faults;
 mod link;
+mod pace;
 mod switchboard;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use faults::Faults;
 use link::Traffic;
 use switchboard::{Closing, Order, Orders, Switchboard};
 
-/// A TCP proxy between clients and one server that delays, withholds and cuts.
+/// A TCP proxy between clients and one server that delays, slows, withholds and cuts.
 ///
 /// Each method takes effect before it returns, and covers (or counts) every
 /// client whose `connect` succeeded before the call; each blocks for no longer
@@ -83,9 +85,22 @@ impl FaultProxy {
     }
 
     /// Lets each chunk of bytes arrive this much later, both ways; `None` ends
-    /// it, also for what is on its way. It is a delay, not a limit of the rate.
+    /// it, also for what is on its way. It is a delay, not a limit of the rate:
+    /// for that see [`limit_reply_rate`](Self::limit_reply_rate).
     pub fn delay(&self, delay: Option<Duration>) {
         self.set(move |faults| faults.delay = delay);
+    }
+
+    /// Lets each connection, open or new, get no more than this many bytes of
+    /// reply a second, as over a slow link of its own, in steps of a hundredth of
+    /// that; `None` ends it. For none at all there is [`stall`](Self::stall).
+    pub fn limit_reply_rate(&self, bytes_per_second: Option<NonZeroU64>) {
+        self.set(move |faults| faults.reply_rate = bytes_per_second);
+    }
+
+    /// The same for what each connection sends.
+    pub fn limit_request_rate(&self, bytes_per_second: Option<NonZeroU64>) {
+        self.set(move |faults| faults.request_rate = bytes_per_second);
     }
 
     /// Lets no byte and no FIN pass, on open and on new connections, until

@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::time::Duration;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
 
 use respool_testserver::{FaultProxy, RedisServer, ScriptedServer};
 use support::{Client, a_runtime, expect_refused};
@@ -208,6 +209,43 @@ async fn delayed_bytes_arrive_by_themselves() {
     let (_server, proxy) = server_and_proxy().await;
     proxy.delay(Some(Duration::from_millis(1)));
     Client::connect_through(proxy.address()).await;
+}
+
+#[tokio::test]
+async fn a_rate_holds_bytes_back_until_it_is_ended() {
+    let (_server, proxy) = server_and_proxy().await;
+    let mut client = Client::connect_through(proxy.address()).await;
+    proxy.limit_reply_rate(NonZeroU64::new(1));
+    client.send("PING").await;
+    client.expect(b"+").await;
+    proxy.limit_reply_rate(None);
+    client.expect(b"PONG\r\n").await;
+}
+
+#[tokio::test]
+async fn replies_take_the_time_that_their_rate_gives_them() {
+    let (_server, proxy) = server_and_proxy().await;
+    let mut client = Client::connect_through(proxy.address()).await;
+    proxy.limit_reply_rate(NonZeroU64::new(100_000));
+    let word = "x".repeat(20_000);
+    let started = Instant::now();
+    let reply = format!("$20000\r\n{word}\r\n");
+    client.ask(&format!("ECHO {word}"), reply.as_bytes()).await;
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(180), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_rate_slows_one_direction_and_each_connection_by_itself() {
+    let (server, proxy) = server_and_proxy().await;
+    let mut slow = Client::connect_through(proxy.address()).await;
+    let mut other = Client::connect_through(proxy.address()).await;
+    proxy.limit_request_rate(NonZeroU64::new(100));
+    slow.send(&format!("SET key {}", "x".repeat(10_000))).await;
+    other.ask("PING", b"+PONG\r\n").await;
+    assert_eq!(server.command_calls("set"), 0);
+    proxy.limit_request_rate(None);
+    slow.expect(b"+OK\r\n").await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! [`Faults`]: what is broken at the moment.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::budget::ByteLimit;
@@ -17,6 +18,9 @@ pub(super) struct Faults {
     pub(super) half_closed_below: u64,
     pub(super) request_limit: ByteLimit,
     pub(super) reply_limit: ByteLimit,
+    /// Bytes a second, on each connection.
+    pub(super) request_rate: Option<NonZeroU64>,
+    pub(super) reply_rate: Option<NonZeroU64>,
 }
 
 impl Faults {

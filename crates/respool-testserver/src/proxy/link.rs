@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,7 @@ use tokio::time::{self, Instant};
 
 use super::budget::{Budget, ByteLimit};
 use super::faults::Faults;
+use super::pace::Pace;
 use crate::connection_count::OpenConnection;
 
 /// How many bytes are read at once, and how many such chunks may wait.
@@ -111,11 +113,13 @@ impl Link {
         to: &TcpStream,
     ) -> Result<(), Cut> {
         let mut budget = Budget::default();
+        let mut pace = Pace::new();
         while let Some(chunk) = chunks.recv().await {
-            self.forward_chunk(direction, &chunk, to, &mut budget)
+            self.forward_chunk(direction, &chunk, to, &mut budget, &mut pace)
                 .await?;
         }
-        self.wait_to_pass(Instant::now()).await;
+        let ended = Instant::now();
+        self.wait_until(|faults| after(ended, faults.delay)).await;
         finish(to);
         Ok(())
     }
@@ -126,16 +130,23 @@ impl Link {
         chunk: &Chunk,
         to: &TcpStream,
         budget: &mut Budget,
+        pace: &mut Pace,
     ) -> Result<(), Cut> {
         let mut rest = &chunk.bytes[..];
         while !rest.is_empty() {
-            self.wait_to_pass(chunk.arrived).await;
+            self.wait_until(|faults| {
+                let due = after(chunk.arrived, faults.delay);
+                pace.later_than(due, direction.rate(faults))
+            })
+            .await;
             // From here to the write nothing is awaited: a fault set now counts
             // from the next write on, one set before has been seen.
             if direction == Direction::Reply && self.is_half_closed() {
                 return Ok(());
             }
-            let allowed = budget.allows(rest.len(), self.limit(direction));
+            let rate = direction.rate(&self.faults.borrow());
+            let allowed = Pace::allows(rest.len(), rate);
+            let allowed = budget.allows(allowed, self.limit(direction));
             if allowed == 0 {
                 return Err(Cut);
             }
@@ -144,6 +155,7 @@ impl Link {
                     rest = &rest[written..];
                     self.counter(direction)
                         .fetch_add(written as u64, Ordering::Relaxed);
+                    pace.spend(written, rate);
                     budget.spend(written);
                     if budget.is_spent() {
                         return Err(Cut);
@@ -158,24 +170,19 @@ impl Link {
         Ok(())
     }
 
-    /// Waits until nothing stalls this link and what arrived at `arrived` has
-    /// had its delay.
-    async fn wait_to_pass(&self, arrived: Instant) {
-        self.wait_until(arrived, |faults| faults.delay).await;
-    }
-
     async fn wait_to_connect(&self) {
-        self.wait_until(self.accepted, |faults| faults.slow_accept)
+        self.wait_until(|faults| after(self.accepted, faults.slow_accept))
             .await;
     }
 
-    async fn wait_until(&self, since: Instant, delay: impl Fn(&Faults) -> Option<time::Duration>) {
+    /// Waits until nothing stalls this link and what is `due` under the faults
+    /// of the moment is past.
+    async fn wait_until(&self, due: impl Fn(&Faults) -> Instant) {
         let mut faults = self.faults.clone();
         loop {
             let (stalled, due) = {
                 let faults = faults.borrow_and_update();
-                let delay = delay(&faults).unwrap_or_default();
-                (faults.stalls(self.number), since + delay)
+                (faults.stalls(self.number), due(&faults))
             };
             if !stalled && due <= Instant::now() {
                 return;
@@ -245,6 +252,19 @@ struct Chunk {
 enum Direction {
     Request,
     Reply,
+}
+
+impl Direction {
+    fn rate(self, faults: &Faults) -> Option<NonZeroU64> {
+        match self {
+            Direction::Request => faults.request_rate,
+            Direction::Reply => faults.reply_rate,
+        }
+    }
+}
+
+fn after(moment: Instant, delay: Option<time::Duration>) -> Instant {
+    moment + delay.unwrap_or_default()
 }
 
 /// The link is at its end: a limit is spent, or the server can't be reached.
