@@ -1,8 +1,4 @@
-//! SHR: the shared client.
-
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redis::{RedisResult, Value, pipe};
@@ -10,77 +6,15 @@ use respool_core::{Client, Pool, PoolError};
 use respool_testserver::RedisServer;
 use tokio::task::JoinSet;
 
+use super::small_commands::{Others, fill};
 use crate::check::ensure;
 use crate::checks::cmd::{run, until_blocked};
 use crate::checks::full_use::come_to_rest;
-use crate::checks::way::{Way, command, ensure_echo};
+use crate::checks::way::{Way, command};
 use crate::trial::{eventually, within};
 use crate::{Broken, Finding, Trial};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-const COMMANDS: usize = 10_000;
-const KEYS: usize = 100;
-
-/// SHR-1: half of the replies are known to their caller alone, half to those who ask for a key.
-pub(crate) fn ten_thousand_at_once(trial: &Trial) -> Finding {
-    trial.block_on(async {
-        let server = trial.server().await?;
-        let proxy = trial.proxy(&server).await?;
-        let mut config = trial.config(&proxy.url());
-        config.max_size = 10;
-        config.get_timeout = Some(Duration::from_secs(40));
-        config.response_timeout = Some(Duration::from_secs(40));
-        let pool = trial.pool(config)?;
-        let client = pool.client();
-        fill(&client).await?;
-
-        let started = std::time::Instant::now();
-        let mut tasks = JoinSet::new();
-        for number in 0..COMMANDS {
-            let client = client.clone();
-            tasks.spawn(async move { ask(client, number).await });
-        }
-        while let Some(outcome) = tasks.join_next().await {
-            outcome??;
-        }
-        let took = started.elapsed();
-        let most = proxy.most_open();
-        ensure!(most <= 10, expected: "at most 10 connections at the server", seen: "{most}");
-        come_to_rest(&pool).await?;
-        Ok(format!(
-            "{COMMANDS} replies on at most {most} connections in {took:?}"
-        ))
-    })
-}
-
-async fn fill(client: &Client) -> Result<(), Broken> {
-    let mut pipeline = pipe();
-    for key in 0..KEYS {
-        pipeline.cmd("SET").arg(key).arg(value(key)).ignore();
-    }
-    pipeline.query_async::<()>(&mut client.clone()).await?;
-    Ok(())
-}
-
-fn value(key: usize) -> String {
-    format!("the value of {key}")
-}
-
-async fn ask(mut client: Client, number: usize) -> Result<(), Broken> {
-    let (command, expected) = match number % 2 {
-        0 => (
-            command("GET {key}", &(number % KEYS).to_string()),
-            value(number % KEYS),
-        ),
-        _ => (
-            command("ECHO {key}", &format!("word:{number}")),
-            format!("word:{number}"),
-        ),
-    };
-    let reply: String = command.query_async(&mut client).await?;
-    ensure_echo(&expected, &reply)
-}
 
 /// What changes the session of its connection, with the words that the refusal must contain.
 const REFUSED: &[(&str, &str)] = &[
@@ -293,59 +227,4 @@ async fn pops_hold_up_nobody(
         ensure!(popped == expected, expected: "{expected:?}", seen: "{popped:?}");
     }
     Ok(replies)
-}
-
-/// Tasks that send ordinary commands through clones of a client all the time.
-struct Others {
-    shared: Arc<Shared>,
-    tasks: JoinSet<Result<(), Broken>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    replies: AtomicUsize,
-    stop: AtomicBool,
-    failure: Mutex<Option<Broken>>,
-}
-
-impl Others {
-    fn start(client: &Client) -> Self {
-        let shared = Arc::new(Shared::default());
-        let mut tasks = JoinSet::new();
-        for task in 0..4 {
-            let (client, shared) = (client.clone(), shared.clone());
-            tasks.spawn(async move {
-                let mut number = task;
-                while !shared.stop.load(Ordering::Relaxed) {
-                    number += 4;
-                    let asked = ask(client.clone(), number).await;
-                    if let Err(broken) = asked {
-                        let mut failure = shared.failure.lock().expect("nobody panics");
-                        failure.get_or_insert_with(|| broken.clone());
-                        return Err(broken);
-                    }
-                    shared.replies.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok(())
-            });
-        }
-        Others { shared, tasks }
-    }
-
-    /// What went wrong first, if anything has.
-    fn failure(&self) -> Option<Broken> {
-        self.shared.failure.lock().expect("nobody panics").clone()
-    }
-
-    fn replies(&self) -> usize {
-        self.shared.replies.load(Ordering::Relaxed)
-    }
-
-    async fn stop(mut self) -> Result<usize, Broken> {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        while let Some(outcome) = self.tasks.join_next().await {
-            outcome?.map_err(|broken| broken.in_case("ordinary commands of others"))?;
-        }
-        Ok(self.replies())
-    }
 }

@@ -1,0 +1,8 @@
+//! SHR: the shared client.
+
+mod harmless;
+mod many_at_once;
+mod small_commands;
+
+pub(crate) use harmless::others_are_never_harmed;
+pub(crate) use many_at_once::ten_thousand_at_once;
