@@ -66,6 +66,8 @@ macro_rules! for_each_check {
                 "of 10,000 commands at once on ten connections each gets its own reply";
             shr_2_others_are_never_harmed = checks::shr::others_are_never_harmed, "SHR-2", Must,
                 "a command that needs a connection of its own gets one or is refused, and harms nobody else";
+            shr_3_a_large_reply_stops_nobody = checks::shr::large_reply_stops_nobody, "SHR-3", Must,
+                "while a large reply travels to one user of a Client, small commands of the others go on";
         }
     };
 }

@@ -64,7 +64,7 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
         let while_blocked = pops_hold_up_nobody(&server, &pool, &others)
             .await
             .map_err(|broken| broken.in_case("blocking pops"))?;
-        let replies = others.stop().await?;
+        let replies = others.stop().await?.replies;
         come_to_rest(&pool).await?;
         Ok(format!(
             "{} commands refused; others had {replies} replies, {while_blocked} of them while \

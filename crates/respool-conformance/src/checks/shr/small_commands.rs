@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use redis::pipe;
 use respool_core::Client;
@@ -46,7 +47,8 @@ fn value(key: usize) -> String {
 /// Tasks that send ordinary commands through clones of a client all the time.
 pub(super) struct Others {
     shared: Arc<Shared>,
-    tasks: JoinSet<Result<(), Broken>>,
+    /// Each ends with the time of its slowest command.
+    tasks: JoinSet<Result<Duration, Broken>>,
 }
 
 #[derive(Default)]
@@ -64,17 +66,20 @@ impl Others {
             let (client, shared) = (client.clone(), shared.clone());
             tasks.spawn(async move {
                 let mut number = task;
+                let mut slowest = Duration::ZERO;
                 while !shared.stop.load(Ordering::Relaxed) {
                     number += 4;
+                    let started = Instant::now();
                     let asked = ask(client.clone(), number).await;
                     if let Err(broken) = asked {
                         let mut failure = shared.failure.lock().expect("nobody panics");
                         failure.get_or_insert_with(|| broken.clone());
                         return Err(broken);
                     }
+                    slowest = slowest.max(started.elapsed());
                     shared.replies.fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(())
+                Ok(slowest)
             });
         }
         Others { shared, tasks }
@@ -89,11 +94,24 @@ impl Others {
         self.shared.replies.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn stop(mut self) -> Result<usize, Broken> {
+    pub(super) async fn stop(mut self) -> Result<Stopped, Broken> {
         self.shared.stop.store(true, Ordering::Relaxed);
+        let mut slowest = Duration::ZERO;
         while let Some(outcome) = self.tasks.join_next().await {
-            outcome?.map_err(|broken| broken.in_case("ordinary commands of others"))?;
+            let of_task =
+                outcome?.map_err(|broken| broken.in_case("ordinary commands of others"))?;
+            slowest = slowest.max(of_task);
         }
-        Ok(self.replies())
+        Ok(Stopped {
+            replies: self.replies(),
+            slowest,
+        })
     }
+}
+
+/// What [`Others`] had done when they were stopped.
+pub(super) struct Stopped {
+    pub(super) replies: usize,
+    /// How long the slowest of their commands took.
+    pub(super) slowest: Duration,
 }

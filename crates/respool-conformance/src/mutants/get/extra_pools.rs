@@ -9,13 +9,13 @@ use crate::mutants::forward::{ForwardConnection, Spoil, SpoilConnection};
 use crate::mutants::on_cancel::OnCancel;
 
 /// Has a second pool beside the healthy one.
-pub(super) struct InTurn {
+pub(in crate::mutants) struct InTurn {
     other: Pool,
     turn: AtomicUsize,
 }
 
 impl InTurn {
-    pub(super) fn new(pool: &Pool, maker: &Subject) -> Self {
+    pub(in crate::mutants) fn new(pool: &Pool, maker: &Subject) -> Self {
         InTurn {
             other: another(pool, maker),
             turn: AtomicUsize::new(0),

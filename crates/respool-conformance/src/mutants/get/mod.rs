@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Mutant;
 use super::forward::{spoil, spoil_pool};
+pub(super) use extra_pools::InTurn;
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -22,7 +23,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         rule: "GET-2",
         name: "doubles_the_limit",
         defect: "lends from two pools of max_size each in turn",
-        wrap: |healthy| spoil_pool(healthy, "doubles the limit", extra_pools::InTurn::new),
+        wrap: |healthy| spoil_pool(healthy, "doubles the limit", InTurn::new),
     },
     Mutant {
         rule: "GET-2",
