@@ -280,6 +280,7 @@ struct Lent<S: Slots> {
     guard: Option<S::Guard>,
     dialler: Dialler<S::Dial>,
     backend: &'static str,
+    may_detach: bool,
 }
 
 impl<S: Slots> Lent<S> {
@@ -288,6 +289,7 @@ impl<S: Slots> Lent<S> {
             guard: Some(guard),
             dialler: pool.dialler.clone(),
             backend: pool.info.name,
+            may_detach: pool.capabilities.detach,
         };
         if let Some(place) = lent.link_mut().and_then(Link::place) {
             place.lend();
@@ -343,7 +345,13 @@ impl<S: Slots> Connection for Lent<S> {
     }
 
     fn detach(mut self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
-        let link = self.guard.take().map(S::keep);
+        let link = match self.may_detach {
+            true => self.guard.take().map(S::keep),
+            false => {
+                self.condemn(CloseReason::Broken);
+                None
+            }
+        };
         link.and_then(Link::detached).ok_or_else(|| {
             PoolError::unsupported(
                 "detach",
