@@ -36,7 +36,9 @@ fn a_known_failure_is_shown_with_its_reason_and_is_no_error() {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("known failure") && text.contains("stock manager"),
+        text.contains("known failure")
+            && text.contains("stock manager")
+            && text.contains("repeat: respool check --backend mobc-redis --rule LIFE-1\n"),
         "{text}"
     );
 }

@@ -19,8 +19,6 @@ pub struct Report {
     pub evidence: String,
     /// What broke the promise, also where that was known before.
     pub broken: Option<Broken>,
-    /// The command that repeats this alone.
-    pub repeat: String,
 }
 
 impl fmt::Display for Report {

@@ -49,51 +49,43 @@ pub fn run(subject: &Subject, check: &Check) -> Report {
         outcome,
         evidence,
         broken: finding.err(),
-        repeat: format!(
-            "respool check {}--backend {} --rule {}",
-            if subject.nature().speaks_the_contract {
-                ""
-            } else {
-                "--stock "
-            },
-            subject.info.name,
-            check.rule
-        ),
     }
 }
 
-/// The body of a test: puts the backend `entry` of the crate `package` to the check `name`.
+/// The body of a test: puts the backend `entry` to the check `name`. `repeat` is the command that
+/// runs this test alone.
 ///
 /// # Panics
 ///
-/// With a report that names rule, promise, what was expected, what was seen, and the commands that
-/// repeat it alone, unless the promise is kept, declared away, or a known failure.
-pub fn assert_kept(entry: impl Into<Subject>, name: &str, package: &str) {
+/// With a report that names rule, promise, what was expected, what was seen, and that command,
+/// unless the promise is kept, declared away, or a known failure.
+pub fn assert_kept(entry: impl Into<Subject>, name: &str, repeat: &str) {
     let subject = entry.into();
-    let check = catalogue::find(name);
-    let report = run(&subject, check);
+    let report = run(&subject, catalogue::find(name));
     println!("{report}");
-    if report.outcome.is_good() {
-        return;
+    if !report.outcome.is_good() {
+        panic!("{}", failure(&subject, &report, repeat));
     }
+}
+
+fn failure(subject: &Subject, report: &Report, repeat: &str) -> String {
     let (expected, seen) = match &report.broken {
         Some(broken) => (broken.expected.as_str(), broken.seen.as_str()),
         None => ("a failure, as listed", report.evidence.as_str()),
     };
-    panic!(
+    format!(
         "{name} is broken by {subject}\n  \
          rule      {rule} ({severity})\n  \
          promise   {promise}\n  \
          expected  {expected}\n  \
          seen      {seen}\n  \
-         repeat    cargo test -p {package} --test conformance {name}\n  \
-         or        {repeat}\n",
+         repeat    {repeat}\n",
+        name = report.name,
         subject = subject.name,
         rule = report.rule,
         severity = report.severity.as_str(),
         promise = report.promise,
-        repeat = report.repeat,
-    );
+    )
 }
 
 fn find(subject: &Subject, check: &Check) -> (Finding, Outcome) {
@@ -230,9 +222,29 @@ mod tests {
     }
 
     #[test]
-    fn a_report_names_the_command_that_repeats_it() {
-        let report = report(NOTHING_KNOWN, |_| Ok("fine".to_owned()));
-        assert_eq!(report.outcome.as_str(), "kept");
-        assert_eq!(report.repeat, "respool check --backend nobody --rule GET-0");
+    fn what_a_failing_test_prints_is_enough_to_understand_and_repeat_it() {
+        let report = report(NOTHING_KNOWN, |_| Err(Broken::new("this", "that")));
+        let subject = Subject::new("nobody", NOTHING_KNOWN, |_| Err(PoolError::Closed));
+        assert_eq!(
+            failure(&subject, &report, "cargo test -p swim swim::get_0"),
+            "get_0_for_this_test is broken by nobody\n  \
+             rule      GET-0 (must)\n  \
+             promise   nothing\n  \
+             expected  this\n  \
+             seen      that\n  \
+             repeat    cargo test -p swim swim::get_0\n"
+        );
+    }
+
+    #[test]
+    fn a_known_failure_that_passes_is_printed_as_a_wrong_list() {
+        let report = report(ONE_KNOWN, |_| Ok("fine".to_owned()));
+        let subject = Subject::new("nobody", ONE_KNOWN, |_| Err(PoolError::Closed));
+        let text = failure(&subject, &report, "repeat");
+        assert!(
+            text.contains("expected  a failure, as listed\n")
+                && text.contains("remove it from the list"),
+            "{text}"
+        );
     }
 }

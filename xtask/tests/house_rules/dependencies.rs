@@ -76,8 +76,8 @@ fn may_use_in_tests<'a>(name: &str, backends: &[&'a str]) -> Vec<&'a str> {
     match name {
         CONTRACT | TEST_SERVER => vec![],
         "xtask" => vec![KIT],
-        // Its mutants are made from a healthy pool.
-        KIT => backends.to_vec(),
+        // Its mutants are made from a healthy pool, and it is run as the author of another would.
+        KIT => [&[CONNECT], backends].concat(),
         FACADE => vec![KIT, TEST_SERVER],
         backend if backends.contains(&backend) => vec![KIT, TEST_SERVER],
         _ => vec![TEST_SERVER],
