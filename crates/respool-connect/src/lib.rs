@@ -27,6 +27,7 @@ mod owed;
 mod poll;
 mod redis_dial;
 mod redis_link;
+mod reply_size;
 mod runtime_watch;
 mod socket;
 mod upkeep;

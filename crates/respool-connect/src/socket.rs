@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio::runtime::{Handle, Id};
 
+use crate::reply_size::ReplySize;
 use crate::{CloseNow, Parting};
 
 /// How long a silent connection lives before the operating system asks the other side.
@@ -42,6 +43,7 @@ pub struct Socket {
     /// The stream has ended, failed, or was dropped: costs nothing to read.
     ended: AtomicBool,
     reads: AtomicU64,
+    is_receiving_large_reply: AtomicBool,
     /// Whether what the server sends is still kept in `first_reply`.
     handshaking: AtomicBool,
     first_reply: Mutex<Option<Vec<u8>>>,
@@ -102,6 +104,7 @@ impl Socket {
             })),
             ended: AtomicBool::new(false),
             reads: AtomicU64::new(0),
+            is_receiving_large_reply: AtomicBool::new(false),
             handshaking: AtomicBool::new(true),
             first_reply: Mutex::new(Some(Vec::new())),
         }))
@@ -111,6 +114,7 @@ impl Socket {
     pub fn stream(self: &Arc<Self>) -> SocketStream {
         SocketStream {
             socket: self.clone(),
+            reply_size: ReplySize::default(),
         }
     }
 
@@ -263,6 +267,12 @@ impl Socket {
         self.reads.load(Ordering::Relaxed)
     }
 
+    /// Whether a reply of more than 64 KiB has begun to arrive and has not arrived whole: what was
+    /// asked for after it has to wait. Costs an atomic load.
+    pub fn is_receiving_large_reply(&self) -> bool {
+        self.is_receiving_large_reply.load(Ordering::Relaxed)
+    }
+
     /// The handshake is over: stops keeping what the server sends.
     pub(crate) fn forget_first_reply(&self) {
         self.handshaking.store(false, Ordering::Relaxed);
@@ -360,9 +370,21 @@ impl NetStream {
 /// The side of a [`Socket`] that the redis crate reads and writes.
 pub struct SocketStream {
     socket: Arc<Socket>,
+    reply_size: ReplySize,
 }
 
 impl SocketStream {
+    /// Writes the flag only when it changes: others read it for each command.
+    fn note_reply_size(&mut self, bytes: &[u8]) {
+        let was_large = self.reply_size.is_large();
+        self.reply_size.read(bytes);
+        let is_large = self.reply_size.is_large();
+        if is_large != was_large {
+            let flag = &self.socket.is_receiving_large_reply;
+            flag.store(is_large, Ordering::Relaxed);
+        }
+    }
+
     fn with_net<T>(
         &self,
         operation: impl FnOnce(&mut NetStream) -> Poll<io::Result<T>>,
@@ -380,7 +402,7 @@ impl SocketStream {
 
 impl AsyncRead for SocketStream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
@@ -392,6 +414,7 @@ impl AsyncRead for SocketStream {
                 bytes => {
                     self.socket.reads.fetch_add(1, Ordering::Relaxed);
                     self.socket.keep_first_reply(bytes);
+                    self.note_reply_size(bytes);
                 }
             }
         }

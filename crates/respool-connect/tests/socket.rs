@@ -89,3 +89,22 @@ fn dropping_the_stream_shows_at_once() {
     drop(socket.stream());
     assert_eq!(socket.look(), Look::Ended);
 }
+
+#[test]
+fn a_large_reply_shows_from_its_first_line_to_its_last_byte() {
+    let runtime = current_thread();
+    let (socket, mut server) = pair(&runtime);
+    let mut stream = socket.stream();
+    let mut read = |bytes: &[u8]| {
+        server.write_all(bytes).unwrap();
+        runtime
+            .block_on(stream.read_exact(&mut vec![0; bytes.len()]))
+            .unwrap();
+        socket.is_receiving_large_reply()
+    };
+    assert!(!read(b"$100\r\n"));
+    assert!(!read(&[b'x'; 102]));
+    assert!(read(b"$100000\r\n"));
+    assert!(read(&[b'x'; 100_000]));
+    assert!(!read(b"\r\n"));
+}
