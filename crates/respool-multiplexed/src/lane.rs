@@ -8,11 +8,18 @@ use respool_connect::{Dialler, LaneOfPool, Ledger, Link, RedisDial};
 use respool_core::{CloseReason, CommandError, Deadline, Lane, PoolConfig, PoolError, TimeoutKind};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
+use crate::lane_set::LaneSet;
 use crate::shared_connection::SharedConnection;
 use crate::slots::{ExclusiveSlots, MakesRoom};
 
-/// The shared connections of a pool: one for each runtime that asks, up to half of `max_size`.
+/// How long a newcomer waits for a lane to be opened beside those that are held up. Longer, and it
+/// may as well wait with their commands.
+const BESIDE_WITHIN: Duration = Duration::from_millis(100);
+
+/// The shared connections of a pool: one for each runtime that asks, up to half of `max_size`, and
+/// beside it as many as large replies hold up, while slots are free and nobody waits for one.
 ///
 /// One for each runtime, because its driver is a task: a runtime that nobody drives must hold up
 /// nobody else (LIFE-5), and within one runtime no wake-up has to cross threads.
@@ -23,17 +30,9 @@ pub(crate) struct Lanes {
     most: usize,
     get_timeout: Option<Duration>,
     response_timeout: Option<Duration>,
-    state: Mutex<State>,
+    set: Mutex<LaneSet>,
     /// Told whenever an attempt to open a connection ends.
     opened: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    open: Vec<Arc<SharedConnection>>,
-    /// Runtimes on which a connection is being opened: one attempt at a time on each.
-    opening: Vec<Id>,
-    closed: bool,
 }
 
 /// What the pool holds of its [`Lanes`].
@@ -57,7 +56,7 @@ impl LanesHandle {
                 most: (config.max_size / 2).max(1),
                 get_timeout: config.get_timeout,
                 response_timeout: config.response_timeout,
-                state: Mutex::default(),
+                set: Mutex::default(),
                 opened: Notify::new(),
             }),
         }
@@ -121,17 +120,22 @@ impl Lanes {
 
     /// The lane of runtime `here`, if it is open and well: all that steady work needs.
     fn ready(&self, here: Id) -> Option<InFlight<'_>> {
-        let own = {
-            let state = self.state();
-            if state.closed {
+        let free = {
+            let set = self.set();
+            if set.is_closed {
                 return None;
             }
-            state.open.iter().find(|open| open.home == here).cloned()
+            set.free(here, || !self.slots.has_queue()).cloned()
         }?;
-        match own.begin(self.response_timeout) {
-            Some(()) => Some(InFlight::new(own, self)),
+        self.begin(free)
+    }
+
+    /// Counts a newcomer's command under way on `lane`, unless that turns out to have ended.
+    fn begin(&self, lane: Arc<SharedConnection>) -> Option<InFlight<'_>> {
+        match lane.begin(self.response_timeout) {
+            Some(()) => Some(InFlight::new(lane, self)),
             None => {
-                self.forget(&own);
+                self.forget(&lane);
                 None
             }
         }
@@ -139,13 +143,15 @@ impl Lanes {
 
     /// A connection that many share, opened where there is none. Dropping it loses nothing.
     async fn connection(&self, here: Id) -> Result<InFlight<'_>, PoolError> {
+        let mut beside_until = Instant::now() + BESIDE_WITHIN;
         loop {
             let changed = self.opened.notified();
-            match self.choose(here)? {
-                Choice::Use(connection) => match connection.begin(self.response_timeout) {
-                    Some(()) => return Ok(InFlight::new(connection, self)),
-                    None => self.forget(&connection),
-                },
+            match self.choose(here, Instant::now() < beside_until)? {
+                Choice::Use(lane) => {
+                    if let Some(in_flight) = self.begin(lane) {
+                        return Ok(in_flight);
+                    }
+                }
                 Choice::Open(turn) => {
                     let (link, permit) = tokio::select! {
                         taken = self.slots.take_apart() => taken?,
@@ -154,64 +160,105 @@ impl Lanes {
                     self.add(link, permit, here);
                     drop(turn);
                 }
+                Choice::OpenBeside(turn, permit) => {
+                    match timeout_at(beside_until, self.slots.fill(permit)).await {
+                        Ok(Ok((link, permit))) => {
+                            // Used at once: it makes room for others when its first command ends.
+                            let lane = self.add(link, permit, here);
+                            if let Some(in_flight) = lane.and_then(|lane| self.begin(lane)) {
+                                return Ok(in_flight);
+                            }
+                        }
+                        // Whatever the reason, a lane that is held up is better than none.
+                        Ok(Err(_)) | Err(_) => beside_until = Instant::now(),
+                    }
+                    drop(turn);
+                }
                 Choice::Wait => changed.await,
+                Choice::WaitForOneBeside => {
+                    // When that takes too long, the next choice is another.
+                    let _ = timeout_at(beside_until, changed).await;
+                }
             }
         }
     }
 
-    fn choose(&self, here: Id) -> Result<Choice<'_>, PoolError> {
-        let mut state = self.state();
-        if state.closed {
+    fn choose(&self, here: Id, waits_for_one_beside: bool) -> Result<Choice<'_>, PoolError> {
+        // Whoever is in line for a slot comes first: what stands beside a lane gets no newcomers,
+        // comes to rest, and makes room.
+        let may_go_beside = !self.slots.has_queue();
+        let mut set = self.set();
+        if set.is_closed {
             return Err(PoolError::Closed);
         }
-        if let Some(own) = state.open.iter().find(|open| open.home == here) {
-            return Ok(Choice::Use(own.clone()));
+        if let Some(free) = set.free(here, || may_go_beside) {
+            return Ok(Choice::Use(free.clone()));
         }
-        if state.opening.contains(&here) {
-            return Ok(Choice::Wait);
+        let held_up = set.least_busy(here, may_go_beside).cloned();
+        match held_up {
+            Some(held_up) if !may_go_beside || !waits_for_one_beside => Ok(Choice::Use(held_up)),
+            Some(_) if set.is_opening(here) => Ok(Choice::WaitForOneBeside),
+            None if set.is_opening(here) => Ok(Choice::Wait),
+            Some(held_up) => match self.slots.try_permit() {
+                Some(permit) => Ok(Choice::OpenBeside(self.turn(&mut set, here), permit)),
+                None => {
+                    drop(set);
+                    self.choose_again_with_room(here, held_up)
+                }
+            },
+            // Where other runtimes have all the lanes, one that rests makes room; else one is shared.
+            None => match set.any_of(self.most).cloned() {
+                Some(any) => {
+                    drop(set);
+                    self.choose_again_with_room(here, any)
+                }
+                None => Ok(Choice::Open(self.turn(&mut set, here))),
+            },
         }
-        // Where other runtimes have all the lanes, one that rests makes room; else one is shared.
-        if state.open.len() >= self.most {
-            let busy = state.open[0].clone();
-            drop(state);
-            return match self.retire_one_that_rests(CloseReason::MadeRoom) {
-                true => self.choose(here),
-                false => Ok(Choice::Use(busy)),
-            };
-        }
-        state.opening.push(here);
-        Ok(Choice::Open(Turn {
-            lanes: self,
-            home: here,
-        }))
     }
 
+    /// Chooses anew if a lane that rests could be closed; else `shared` must do.
+    fn choose_again_with_room(
+        &self,
+        here: Id,
+        shared: Arc<SharedConnection>,
+    ) -> Result<Choice<'_>, PoolError> {
+        match self.retire_one_that_rests(CloseReason::MadeRoom) {
+            true => self.choose(here, true),
+            false => Ok(Choice::Use(shared)),
+        }
+    }
+
+    fn turn(&self, set: &mut LaneSet, home: Id) -> Turn<'_> {
+        set.begin_opening(home);
+        Turn { lanes: self, home }
+    }
+
+    /// A lane on `link`, if that is fit for one.
     fn add(
         &self,
         mut link: <RedisDial as respool_connect::Dial>::Link,
         permit: OwnedSemaphorePermit,
         home: Id,
-    ) {
+    ) -> Option<Arc<SharedConnection>> {
         if let respool_connect::Glance::Unfit(reason) = link.glance() {
             link.condemn(reason);
-            return;
+            return None;
         }
-        let Some(parts) = link.into_shared() else {
-            return;
-        };
-        let connection = Arc::new(SharedConnection::new(parts, permit, home));
-        let mut state = self.state();
-        if state.closed {
-            drop(state);
+        let connection = Arc::new(SharedConnection::new(link.into_shared()?, permit, home));
+        let mut set = self.set();
+        if set.is_closed {
+            drop(set);
             connection.retire(CloseReason::PoolClosed);
-        } else {
-            state.open.push(connection);
+            return None;
         }
+        set.add(connection.clone());
+        Some(connection)
     }
 
     /// Closes a lane that has nothing to do, if there is one.
     fn retire_one_that_rests(&self, reason: CloseReason) -> bool {
-        let open = self.state().open.clone();
+        let open = self.set().newest_first();
         let rested = open.iter().find(|open| open.retire_if_idle(reason));
         if let Some(rested) = rested {
             self.forget(rested);
@@ -225,9 +272,7 @@ impl Lanes {
     }
 
     fn forget(&self, connection: &Arc<SharedConnection>) {
-        self.state()
-            .open
-            .retain(|open| !Arc::ptr_eq(open, connection));
+        self.set().forget(connection);
     }
 
     fn timed_out(&self, deadline: Deadline) -> PoolError {
@@ -243,8 +288,8 @@ impl Lanes {
         )
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state
+    fn set(&self) -> MutexGuard<'_, LaneSet> {
+        self.set
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -283,16 +328,16 @@ impl LaneOfPool for LanesHandle {
     }
 
     fn refuse_newcomers(&self) {
-        self.lanes.state().closed = true;
+        self.lanes.set().is_closed = true;
         while self.lanes.retire_one_that_rests(CloseReason::PoolClosed) {}
         self.lanes.opened.notify_waiters();
     }
 
     fn close_now(&self) {
         let open = {
-            let mut state = self.lanes.state();
-            state.closed = true;
-            std::mem::take(&mut state.open)
+            let mut set = self.lanes.set();
+            set.is_closed = true;
+            set.forget_all()
         };
         for connection in open {
             connection.retire(CloseReason::PoolClosed);
@@ -310,8 +355,12 @@ impl MakesRoom for Lanes {
 enum Choice<'a> {
     Use(Arc<SharedConnection>),
     Open(Turn<'a>),
+    /// Open another, in a slot that is free, beside those that are held up.
+    OpenBeside(Turn<'a>, OwnedSemaphorePermit),
     /// Somebody on this runtime is opening one.
     Wait,
+    /// The same, beside those that are held up.
+    WaitForOneBeside,
 }
 
 /// The right to open a connection on one runtime. However the attempt ends, others hear of it.
@@ -322,7 +371,7 @@ struct Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.lanes.state().opening.retain(|home| *home != self.home);
+        self.lanes.set().end_opening(self.home);
         self.lanes.opened.notify_waiters();
     }
 }

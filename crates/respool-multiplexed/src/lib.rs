@@ -1,11 +1,13 @@
 //! The contract of respool with the redis crate's own shared connection.
 //!
 //! Commands of [`respool_core::Client`]s travel together on one `MultiplexedConnection` for each
-//! runtime, which is replaced when it fails. What needs a connection of its own gets one: `get` lends
+//! runtime, which is replaced when it fails; while a large reply travels on it, newcomers go over
+//! another. What needs a connection of its own gets one: `get` lends
 //! exclusive connections out of the same `max_size`.
 
 mod backend;
 mod lane;
+mod lane_set;
 mod shared_connection;
 mod slots;
 

@@ -110,6 +110,16 @@ impl SharedConnection {
         in_flight
     }
 
+    /// How many commands are under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.load().in_flight
+    }
+
+    /// Whether a reply is arriving that holds up every other. Costs an atomic load.
+    pub(crate) fn is_receiving_large_reply(&self) -> bool {
+        self.socket.is_receiving_large_reply()
+    }
+
     /// Closes it if no command is under way, and says whether it did. One step: a command that
     /// begins meanwhile either keeps it open or goes elsewhere.
     pub(crate) fn retire_if_idle(&self, reason: CloseReason) -> bool {

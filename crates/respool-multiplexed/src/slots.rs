@@ -52,8 +52,7 @@ impl<D: Dial> ExclusiveSlots<D> {
     }
 
     async fn permit(&self) -> OwnedSemaphorePermit {
-        let permits = self.shared.permits.clone();
-        if let Ok(permit) = permits.clone().try_acquire_owned() {
+        if let Some(permit) = self.try_permit() {
             return permit;
         }
         let _queued = Queued::join(&self.shared.queued);
@@ -61,19 +60,38 @@ impl<D: Dial> ExclusiveSlots<D> {
         if let Some(room) = self.shared.rooms.get().and_then(Weak::upgrade) {
             room.make_room();
         }
+        let permits = self.shared.permits.clone();
         permits
             .acquire_owned()
             .await
             .expect("the semaphore of the slots is never closed")
     }
 
-    /// A link with the permit of its slot, taken apart, for a lane.
+    /// A free slot, if there is one and nobody is in line.
+    ///
+    /// A permit that is given back goes to whoever is in line first: what is left is free.
+    pub(crate) fn try_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.shared.permits.clone().try_acquire_owned().ok()
+    }
+
+    /// A link and the permit of its slot, apart, for a lane.
     pub(crate) async fn take_apart(&self) -> Result<(D::Link, OwnedSemaphorePermit), PoolError> {
-        let mut guard = self.take().await?;
-        match (guard.link.take(), guard.permit.take()) {
-            (Some(link), Some(permit)) => Ok((link, permit)),
-            _ => unreachable!("a guard has both until it is dropped"),
-        }
+        // Dropped at this await or the next, the permit goes to the next in line.
+        let permit = self.permit().await;
+        self.fill(permit).await
+    }
+
+    /// The same for a slot that is free already.
+    pub(crate) async fn fill(
+        &self,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(D::Link, OwnedSemaphorePermit), PoolError> {
+        let idle = self.shared.idle().pop();
+        let link = match idle {
+            Some(link) => link,
+            None => self.shared.dialler.connect().await?,
+        };
+        Ok((link, permit))
     }
 }
 
@@ -83,19 +101,12 @@ impl<D: Dial> Slots for ExclusiveSlots<D> {
     type Guard = Guard<D>;
 
     async fn take(&self) -> Result<Guard<D>, PoolError> {
-        // Dropped at either await, the permit goes to the next in line.
-        let permit = self.permit().await;
-        let idle = self.shared.idle().pop();
-        let link = match idle {
-            Some(link) => link,
-            None => self.shared.dialler.connect().await?,
-        };
+        let (link, permit) = self.take_apart().await?;
         Ok(self.guard(link, permit))
     }
 
     fn try_take(&self) -> Option<Guard<D>> {
-        // A permit that is given back goes to whoever is in line first: what is left is free.
-        let permit = self.shared.permits.clone().try_acquire_owned().ok()?;
+        let permit = self.try_permit()?;
         let link = self.shared.idle().pop();
         let link = link.or_else(|| self.shared.dialler.try_ready())?;
         Some(self.guard(link, permit))
@@ -113,7 +124,7 @@ impl<D: Dial> ExclusiveSlots<D> {
     fn guard(&self, link: D::Link, permit: OwnedSemaphorePermit) -> Guard<D> {
         Guard {
             link: Some(link),
-            permit: Some(permit),
+            _permit: permit,
             shared: self.shared.clone(),
         }
     }
@@ -138,7 +149,7 @@ impl<D: Dial> Shared<D> {
 /// A link in its slot.
 pub(crate) struct Guard<D: Dial> {
     link: Option<D::Link>,
-    permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
     shared: Arc<Shared<D>>,
 }
 
