@@ -120,7 +120,8 @@ pub trait Connection: ConnectionLike + Send {
 ///
 /// The caller has made sure that the command may share a connection: it neither blocks nor changes
 /// its session. Each caller gets its own reply, whoever else gives up (CMD-1, SHR-1). Dropping a
-/// future discards its reply and holds up nobody.
+/// future discards its reply and holds up nobody. While a large reply travels to one caller, those
+/// who come later go over another connection, as far as `max_size` allows (SHR-3).
 ///
 /// A request ends within the time it takes to connect (at most `get_timeout`) plus
 /// `response_timeout`; when that runs out the connection is not used again (CMD-4).
