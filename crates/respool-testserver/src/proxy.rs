@@ -172,6 +172,12 @@ impl FaultProxy {
         self.order(Order::Refuse(refuse));
     }
 
+    /// Links those who connect from now on to this server, as an address does
+    /// that moves in a failover. Open connections stay where they are.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.order(Order::LeadTo(upstream));
+    }
+
     /// How many connections are open now.
     pub fn open(&self) -> usize {
         self.order(Order::CatchUp);

@@ -374,3 +374,18 @@ async fn waiting_for_a_count_ends_when_it_is_reached() {
     let ((), clients) = tokio::join!(proxy.wait_until_open(5), clients);
     assert_eq!(clients.len(), 5);
 }
+
+#[tokio::test]
+async fn newcomers_are_led_to_another_server_and_open_connections_stay() {
+    let (first, proxy) = server_and_proxy().await;
+    let second = ScriptedServer::start().await.unwrap();
+    let mut early = Client::connect_through(proxy.address()).await;
+    proxy.lead_to(second.address());
+    let _late = Client::connect_through(proxy.address()).await;
+    early.ask("PING", b"+PONG\r\n").await;
+    assert_eq!((first.accepted(), second.accepted()), (1, 1));
+    assert_eq!(
+        (first.command_calls("ping"), second.command_calls("ping")),
+        (2, 1)
+    );
+}

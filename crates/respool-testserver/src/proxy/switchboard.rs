@@ -26,6 +26,7 @@ pub(super) enum Order {
     HalfClose,
     Close(Closing),
     Refuse(bool),
+    LeadTo(SocketAddr),
 }
 
 /// How a connection to a client is closed.
@@ -137,6 +138,7 @@ impl Switchboard {
                     link.close(closing).await;
                 }
             }
+            Order::LeadTo(upstream) => self.upstream = upstream,
             Order::Refuse(true) => self.listener = None,
             Order::Refuse(false) => {
                 if self.listener.is_none() {
