@@ -61,6 +61,8 @@ macro_rules! for_each_check {
                 "a pool works from any runtimes, one after another and at once, and survives their end";
             life_6_the_end_is_an_end = checks::life::the_end_is_an_end, "LIFE-6", Must,
                 "close tells waiters at once, gives holders their grace, and leaves no socket and no task";
+            life_7_an_unfit_node_is_left = checks::life::an_unfit_node_is_left, "LIFE-7", Must,
+                "a reply that says that its node no longer serves reaches the caller and retires its connection";
 
             shr_1_ten_thousand_at_once = checks::shr::ten_thousand_at_once, "SHR-1", Must,
                 "of 10,000 commands at once on ten connections each gets its own reply";

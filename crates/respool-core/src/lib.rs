@@ -28,7 +28,9 @@ pub use config::{Endpoint, PoolConfig};
 pub use detached_connection::DetachedConnection;
 pub use error::{ConnectError, ConnectErrorKind, PoolError, TimeoutKind};
 pub use pool::Pool;
-pub use pooled_connection::{PooledConnection, node_is_unfit};
+pub use pooled_connection::{
+    PooledConnection, error_says_unfit, replies_say_unfit, reply_says_unfit,
+};
 pub use redis;
 pub use session::{Blocking, CommandEffect, Session, SessionEffect};
 pub use status::{CloseReason, ClosedCounts, Status};

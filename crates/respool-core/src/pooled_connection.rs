@@ -3,7 +3,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use redis::{
+    Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
+};
 use tokio::runtime::Handle;
 
 use crate::command_error::{command_name, pipeline_name};
@@ -123,7 +125,7 @@ impl PooledConnection {
                 Err(CommandError::lost(name(), error).into())
             }
             Outcome::Replied(Err(error)) => {
-                if error.code().is_some_and(node_is_unfit) {
+                if error_says_unfit(&error) {
                     self.condemn(CloseReason::NodeUnfit);
                 }
                 Err(error)
@@ -136,10 +138,8 @@ impl PooledConnection {
     }
 
     /// LIFE-7: what such a node answers is not worth waiting for.
-    fn retire_if_unfit(&mut self, reply: &Value) {
-        if let Value::ServerError(error) = reply
-            && node_is_unfit(error.code())
-        {
+    fn retire_if_unfit(&mut self, says_unfit: bool) {
+        if says_unfit {
             self.condemn(CloseReason::NodeUnfit);
         }
     }
@@ -173,7 +173,7 @@ impl ConnectionLike for PooledConnection {
             }
             let holder = request.holder_after();
             let reply = holder.verdict(&|| command_name(command), outcome)?;
-            holder.retire_if_unfit(&reply);
+            holder.retire_if_unfit(reply_says_unfit(&reply));
             Ok(reply)
         })
     }
@@ -221,9 +221,7 @@ impl ConnectionLike for PooledConnection {
             request.finish();
             let holder = request.holder_after();
             let replies = holder.verdict(&|| pipeline_name(pipeline), outcome)?;
-            for reply in &replies {
-                holder.retire_if_unfit(reply);
-            }
+            holder.retire_if_unfit(replies_say_unfit(pipeline, &replies));
             Ok(replies)
         })
     }
@@ -331,8 +329,49 @@ fn ends_connection(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Parse
 }
 
-/// Whether a reply's error code says that its node no longer serves: after a failover, while it
-/// loads its data (LIFE-7). For authors of backends.
-pub fn node_is_unfit(code: &str) -> bool {
+/// Whether a reply says that its node no longer serves: after a failover, while it loads its data
+/// (LIFE-7). For authors of backends.
+pub fn reply_says_unfit(reply: &Value) -> bool {
+    match reply {
+        Value::ServerError(error) => is_unfit(error.code(), error.details()),
+        _ => false,
+    }
+}
+
+/// The same of a pipeline's replies. What EXEC returns has the replies of the commands in it.
+pub fn replies_say_unfit(pipeline: &Pipeline, replies: &[Value]) -> bool {
+    replies.iter().any(|reply| match reply {
+        Value::Array(executed) if pipeline.is_transaction() => {
+            executed.iter().any(reply_says_unfit)
+        }
+        reply => reply_says_unfit(reply),
+    })
+}
+
+/// The same of an error that the redis crate made of replies. It reports a transaction that was
+/// aborted with what each of its commands was refused for.
+pub fn error_says_unfit(error: &RedisError) -> bool {
+    if error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort)
+        && let Some(refusals) = error.clone().into_server_errors()
+    {
+        return refusals
+            .iter()
+            .any(|(_, refusal)| is_unfit(refusal.code(), refusal.details()));
+    }
+    error
+        .code()
+        .is_some_and(|code| is_unfit(code, error.detail()))
+}
+
+fn is_unfit(code: &str, details: Option<&str>) -> bool {
+    // What EXEC says on a node that was demoted after the commands had been queued.
+    const ABORTED: &str = "Transaction discarded because of: ";
+    let code = match (code, details) {
+        ("EXECABORT", Some(details)) => details
+            .strip_prefix(ABORTED)
+            .and_then(|cause| cause.split(' ').next())
+            .unwrap_or(code),
+        _ => code,
+    };
     matches!(code, "READONLY" | "LOADING" | "MASTERDOWN")
 }

@@ -114,7 +114,12 @@ impl Lanes {
                 self.retire(connection, CloseReason::Broken);
                 Err(CommandError::lost(name(), error).into())
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                if respool_core::error_says_unfit(&error) {
+                    self.retire(connection, CloseReason::NodeUnfit);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -300,7 +305,7 @@ impl Lane for LanesHandle {
         Box::pin(self.lanes.send(
             || respool_core::command_name(command),
             async |mut connection| connection.send_packed_command(command).await,
-            node_is_unfit,
+            respool_core::reply_says_unfit,
         ))
     }
 
@@ -317,7 +322,7 @@ impl Lane for LanesHandle {
                     .send_packed_commands(pipeline, offset, count)
                     .await
             },
-            |replies| replies.iter().any(node_is_unfit),
+            |replies| respool_core::replies_say_unfit(pipeline, replies),
         ))
     }
 }
@@ -409,8 +414,4 @@ impl Drop for InFlight<'_> {
 
 fn is_lost(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Parse
-}
-
-fn node_is_unfit(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if respool_core::node_is_unfit(error.code()))
 }

@@ -211,7 +211,7 @@ impl SpoilConnection for OnePipelineLate {
 }
 
 /// Goes on with connections that were condemned for this reason.
-struct IgnoresCondemn(CloseReason);
+pub(super) struct IgnoresCondemn(pub(super) CloseReason);
 
 impl SpoilConnection for IgnoresCondemn {
     fn condemn(&mut self, healthy: &mut dyn Connection, reason: CloseReason) {

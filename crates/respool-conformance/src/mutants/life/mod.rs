@@ -1,5 +1,7 @@
 //! Pools that don't notice, don't recover, don't move and don't end.
 
+mod unfit;
+
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,8 +17,12 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::{oneshot, watch};
 
 use super::Mutant;
-use super::forward::{ForwardConnection, Spoil, SpoilConnection, spoil, spoil_pool};
+use super::cmd::IgnoresCondemn;
+use super::forward::{
+    ForwardConnection, Spoil, SpoilConnection, spoil, spoil_connections, spoil_pool,
+};
 use super::shared_connection::SharedConnection;
+use unfit::{BlamesTheNode, OverlooksTransactions, SwallowsTheReply};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -104,6 +110,40 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 SurvivesItsLastHandle
             })
         },
+    },
+    Mutant {
+        rule: "LIFE-7",
+        name: "keeps_unfit",
+        defect: "condemn is ignored when the node is unfit",
+        wrap: |healthy| {
+            spoil_connections(healthy, "keeps unfit", || {
+                IgnoresCondemn(CloseReason::NodeUnfit)
+            })
+        },
+    },
+    Mutant {
+        rule: "LIFE-7",
+        name: "keeps_unfit_after_transactions",
+        defect: "a node that refuses a transaction is kept",
+        wrap: |healthy| {
+            spoil_connections(
+                healthy,
+                "keeps unfit after transactions",
+                OverlooksTransactions::default,
+            )
+        },
+    },
+    Mutant {
+        rule: "LIFE-7",
+        name: "swallows_unfit_replies",
+        defect: "what the unfit node said becomes a lost connection",
+        wrap: |healthy| spoil_connections(healthy, "swallows unfit replies", || SwallowsTheReply),
+    },
+    Mutant {
+        rule: "LIFE-7",
+        name: "retires_on_every_error",
+        defect: "every error reply counts as one of an unfit node",
+        wrap: |healthy| spoil_connections(healthy, "retires on every error", || BlamesTheNode),
     },
 ];
 
