@@ -63,6 +63,8 @@ macro_rules! for_each_check {
                 "close tells waiters at once, gives holders their grace, and leaves no socket and no task";
             life_7_an_unfit_node_is_left = checks::life::an_unfit_node_is_left, "LIFE-7", Must,
                 "a reply that says that its node no longer serves reaches the caller and retires its connection";
+            life_8_cancelled_commands_do_not_churn = checks::life::cancelled_commands_do_not_churn, "LIFE-8", Should,
+                "cancelled ordinary commands open no more connections than max_size";
 
             shr_1_ten_thousand_at_once = checks::shr::ten_thousand_at_once, "SHR-1", Must,
                 "of 10,000 commands at once on ten connections each gets its own reply";

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use tokio::task::yield_now;
 
 /// How long somebody waits before giving up.
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// Dropped before the first poll.
     None,
     Polls(usize),
@@ -18,7 +18,7 @@ pub(super) enum Patience {
 }
 
 impl Patience {
-    pub(super) fn draw(random: &mut Rng) -> Self {
+    pub(crate) fn draw(random: &mut Rng) -> Self {
         match random.u8(0..20) {
             0 => Patience::None,
             1 | 2 => Patience::Polls(1),
@@ -29,7 +29,7 @@ impl Patience {
         }
     }
 
-    pub(super) async fn wait_for<F: Future>(self, future: F) -> Option<F::Output> {
+    pub(crate) async fn wait_for<F: Future>(self, future: F) -> Option<F::Output> {
         match self {
             Patience::None => {
                 drop(future);

@@ -1,5 +1,6 @@
 //! Pools that don't notice, don't recover, don't move and don't end.
 
+mod churn;
 mod unfit;
 
 use std::io;
@@ -22,6 +23,7 @@ use super::forward::{
     ForwardConnection, Spoil, SpoilConnection, spoil, spoil_connections, spoil_pool,
 };
 use super::shared_connection::SharedConnection;
+use churn::{KeepsWithoutClaiming, ReplacesOnCancel};
 use unfit::{BlamesTheNode, OverlooksTransactions, SwallowsTheReply};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -144,6 +146,28 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "retires_on_every_error",
         defect: "every error reply counts as one of an unfit node",
         wrap: |healthy| spoil_connections(healthy, "retires on every error", || BlamesTheNode),
+    },
+    Mutant {
+        rule: "LIFE-8",
+        name: "replaces_on_cancel",
+        defect: "each command that is given up costs its connection",
+        wrap: |healthy| spoil(healthy, "replaces on cancel", || ReplacesOnCancel::every(1)),
+    },
+    Mutant {
+        rule: "LIFE-8",
+        name: "replaces_now_and_then",
+        defect: "one of thirty commands that are given up costs its connection",
+        wrap: |healthy| {
+            spoil(healthy, "replaces now and then", || {
+                ReplacesOnCancel::every(30)
+            })
+        },
+    },
+    Mutant {
+        rule: "LIFE-8",
+        name: "keeps_without_claiming",
+        defect: "says that a cancelled command costs a connection, which it doesn't",
+        wrap: |healthy| spoil(healthy, "keeps without claiming", || KeepsWithoutClaiming),
     },
 ];
 
