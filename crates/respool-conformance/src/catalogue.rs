@@ -57,6 +57,8 @@ macro_rules! for_each_check {
                 "a connection that the server closed while it was idle is not handed out";
             life_2_recovers_by_itself = checks::life::recovers_by_itself, "LIFE-2", Must,
                 "after the server was killed and restarted the pool works again by itself, and only commands under way fail";
+            life_3_dialling_is_bounded = checks::life::dialling_is_bounded, "LIFE-3", Must,
+                "while the server is down attempts are few, one at a time and with pauses, and its return brings no storm";
             life_5_belongs_to_no_runtime = checks::life::belongs_to_no_runtime, "LIFE-5", Must,
                 "a pool works from any runtimes, one after another and at once, and survives their end";
             life_6_the_end_is_an_end = checks::life::the_end_is_an_end, "LIFE-6", Must,

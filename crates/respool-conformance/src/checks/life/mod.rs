@@ -1,6 +1,7 @@
 //! LIFE: over time.
 
 mod closed_while_idle;
+mod dialling;
 mod end;
 mod no_churn;
 mod recovery;
@@ -8,6 +9,7 @@ mod runtimes;
 mod unfit_node;
 
 pub(crate) use closed_while_idle::closed_connections_are_not_handed_out;
+pub(crate) use dialling::dialling_is_bounded;
 pub(crate) use end::the_end_is_an_end;
 pub(crate) use no_churn::cancelled_commands_do_not_churn;
 pub(crate) use recovery::recovers_by_itself;

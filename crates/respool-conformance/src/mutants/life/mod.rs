@@ -1,6 +1,7 @@
 //! Pools that don't notice, don't recover, don't move and don't end.
 
 mod churn;
+mod reckless;
 mod unfit;
 
 use std::io;
@@ -24,6 +25,7 @@ use super::forward::{
 };
 use super::shared_connection::SharedConnection;
 use churn::{KeepsWithoutClaiming, ReplacesOnCancel};
+use reckless::{DialsForEach, Pauses, StormsAtTheReturn};
 use unfit::{BlamesTheNode, OverlooksTransactions, SwallowsTheReply};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -52,6 +54,30 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 AfterAFailure::new(Aftermath::Pauses)
             })
         },
+    },
+    Mutant {
+        rule: "LIFE-3",
+        name: "dials_for_each_asker",
+        defect: "each caller has an attempt of its own under way",
+        wrap: |healthy| spoil_pool(healthy, "dials for each asker", DialsForEach::new),
+    },
+    Mutant {
+        rule: "LIFE-3",
+        name: "never_pauses",
+        defect: "dials again at once when it has failed",
+        wrap: |healthy| spoil_pool(healthy, "never pauses", Pauses::never),
+    },
+    Mutant {
+        rule: "LIFE-3",
+        name: "pauses_without_chance",
+        defect: "its pauses grow, and are the same each time",
+        wrap: |healthy| spoil_pool(healthy, "pauses without chance", Pauses::without_chance),
+    },
+    Mutant {
+        rule: "LIFE-3",
+        name: "storms_at_the_return",
+        defect: "opens a connection for each who waited when the server is back",
+        wrap: |healthy| spoil_pool(healthy, "storms at the return", StormsAtTheReturn::new),
     },
     Mutant {
         rule: "LIFE-5",

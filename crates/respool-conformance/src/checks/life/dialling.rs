@@ -1,0 +1,260 @@
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use respool_core::{CloseReason, Pool};
+use respool_testserver::{FaultProxy, RedisServer};
+use tokio::task::JoinSet;
+
+use crate::check::ensure;
+use crate::checks::way::{Way, echo_on};
+use crate::trial::{eventually, within};
+use crate::{Broken, Finding, Trial};
+
+const POOLS: usize = 4;
+const ASKERS: usize = 20;
+const OUTAGE: Duration = Duration::from_secs(3);
+/// How long the other side takes to hang up: long enough for two attempts at once to be seen.
+const HOLD: Duration = Duration::from_millis(30);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const MOST_AT_FIRST: u64 = 20;
+const MOST_A_SECOND: u64 = 10;
+const SECOND: Duration = Duration::from_secs(1);
+/// What comes sooner than this after another belongs to the same attempt, not to a pause.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(80);
+/// Half of the pauses differ from the middle one by more than this part of it.
+const LEAST_SPREAD: f64 = 0.04;
+/// The promise is one pause, of half a second. The rest is for machines with other things to do.
+const SERVED_WITHIN: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// LIFE-3: crowds at pools whose server hangs up, is full, or isn't there.
+pub(crate) fn dialling_is_bounded(trial: &Trial) -> Finding {
+    let case = |case| move |broken: Broken| broken.in_case(case);
+    trial.block_on(async {
+        let (evidence, (), ()) = tokio::try_join!(
+            async {
+                hangs_up(trial)
+                    .await
+                    .map_err(case("a server that hangs up"))
+            },
+            async { is_full(trial).await.map_err(case("a server that is full")) },
+            async { refuses(trial).await.map_err(case("nobody listens")) },
+        )?;
+        Ok(evidence)
+    })
+}
+
+/// Several pools that begin at the same time, each with a way to the server of its own.
+async fn hangs_up(trial: &Trial) -> Finding {
+    let mut gone = trial.server().await?;
+    gone.kill().await;
+    let mut fronts = Vec::new();
+    for _ in 0..POOLS {
+        let proxy = trial.proxy(&gone).await?;
+        proxy.slow_accept(Some(HOLD));
+        fronts.push(Front::new(trial, proxy)?);
+    }
+    let started = Instant::now();
+    while started.elapsed() < OUTAGE {
+        for front in &mut fronts {
+            front.look(started.elapsed());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let mut pauses = Vec::new();
+    for front in &fronts {
+        ensure!(front.tried() >= 3, expected: "attempts to connect", seen: "{}", front.tried());
+        front.expect_one_at_a_time()?;
+        front.expect_few()?;
+        pauses.extend(front.later_pauses());
+    }
+    let spread = expect_chance(&mut pauses)?;
+    let tried: Vec<_> = fronts.iter().map(Front::tried).collect();
+
+    let server = trial.server().await?;
+    for front in fronts {
+        front.proxy.slow_accept(None);
+        front.proxy.lead_to(server.address());
+        let before = front.proxy.accepted();
+        front.expect_all_served_without_a_storm(before).await?;
+    }
+    Ok(format!(
+        "{tried:?} attempts in {OUTAGE:?} for {ASKERS} callers each, pauses of {:?} that spread by \
+         {:.0}%; no storm at the return",
+        pauses[pauses.len() / 2],
+        spread * 100.0
+    ))
+}
+
+async fn is_full(trial: &Trial) -> Result<(), Broken> {
+    const PLACES: usize = 4;
+    let server = RedisServer::builder().max_clients(PLACES).start().await?;
+    let mut strangers = Vec::new();
+    for _ in 0..PLACES {
+        strangers.push(TcpStream::connect(server.address())?);
+    }
+    let what = "the server to be full";
+    let full = async || server.connected_clients().await == PLACES;
+    eventually(PATIENCE, what, full).await?;
+
+    let front = front_in_an_outage(trial, trial.proxy(&server).await?).await?;
+    front.expect_few()?;
+    let before = front.proxy.accepted();
+    drop(strangers);
+    // The attempt that was under way in this moment comes on top.
+    front.expect_all_served_without_a_storm(before + 1).await
+}
+
+/// What is refused can't be counted. The return can.
+async fn refuses(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let proxy = trial.proxy(&server).await?;
+    proxy.refuse(true);
+    let front = front_in_an_outage(trial, proxy).await?;
+    front.proxy.refuse(false);
+    front.expect_all_served_without_a_storm(0).await
+}
+
+async fn front_in_an_outage(trial: &Trial, proxy: FaultProxy) -> Result<Front, Broken> {
+    let mut front = Front::new(trial, proxy)?;
+    let started = Instant::now();
+    while started.elapsed() < OUTAGE {
+        front.look(started.elapsed());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(front)
+}
+
+/// A pool with a crowd of callers, and what is seen of its dialling from the other side.
+struct Front {
+    proxy: FaultProxy,
+    pool: Pool,
+    crowd: JoinSet<Result<(), Broken>>,
+    /// When each attempt was first seen.
+    attempts: Vec<Duration>,
+    /// Whether an attempt has been seen to end: from then on the pool knows.
+    knows: bool,
+    most_at_once: usize,
+}
+
+impl Front {
+    fn new(trial: &Trial, proxy: FaultProxy) -> Result<Self, Broken> {
+        let mut config = trial.config(&proxy.url());
+        config.get_timeout = Some(Duration::from_secs(20));
+        let pool = trial.pool(config)?;
+        let mut crowd = JoinSet::new();
+        for number in 0..ASKERS {
+            let pool = pool.clone();
+            crowd.spawn(async move {
+                let word = format!("word {number}");
+                match number % 4 {
+                    0 => Way::Shared.echo(&pool, &word).await,
+                    _ => echo_on(&mut pool.get().await?, &word).await,
+                }
+            });
+        }
+        Ok(Front {
+            proxy,
+            pool,
+            crowd,
+            attempts: Vec::new(),
+            knows: false,
+            most_at_once: 0,
+        })
+    }
+
+    fn look(&mut self, now: Duration) {
+        let tried = self.proxy.accepted();
+        let open = self.proxy.open();
+        self.attempts.resize(tried as usize, now);
+        if self.knows {
+            self.most_at_once = self.most_at_once.max(open);
+        } else {
+            self.knows = tried > 0 && open == 0;
+        }
+    }
+
+    fn tried(&self) -> u64 {
+        self.attempts.len() as u64
+    }
+
+    fn expect_one_at_a_time(&self) -> Result<(), Broken> {
+        let most = self.most_at_once;
+        ensure!(most <= 1, expected: "one attempt at a time after the first failed", seen: "{most}");
+        Ok(())
+    }
+
+    fn expect_few(&self) -> Result<(), Broken> {
+        let Some(first) = self.attempts.first() else {
+            return Ok(());
+        };
+        let later = first.saturating_add(SECOND);
+        let at_first = self.attempts.iter().filter(|at| **at < later).count() as u64;
+        ensure!(
+            at_first <= MOST_AT_FIRST,
+            expected: "at most {MOST_AT_FIRST} attempts in the first second",
+            seen: "{at_first}"
+        );
+        for start in self.attempts.iter().filter(|at| **at >= later) {
+            let second = *start..*start + SECOND;
+            let count = self
+                .attempts
+                .iter()
+                .filter(|at| second.contains(at))
+                .count() as u64;
+            ensure!(
+                count <= MOST_A_SECOND,
+                expected: "at most {MOST_A_SECOND} attempts in any later second",
+                seen: "{count} from {start:?} on"
+            );
+        }
+        Ok(())
+    }
+
+    fn later_pauses(&self) -> impl Iterator<Item = Duration> {
+        self.attempts
+            .windows(2)
+            .filter(|pair| pair[0] >= SECOND)
+            .map(|pair| pair[1] - pair[0])
+            .filter(|pause| *pause >= SHORTEST_PAUSE)
+    }
+
+    /// `before` attempts had been made when the server came back.
+    async fn expect_all_served_without_a_storm(mut self, before: u64) -> Result<(), Broken> {
+        let what = format!("all {ASKERS} callers served soon after the server's return");
+        let served = async {
+            while let Some(outcome) = self.crowd.join_next().await {
+                outcome??;
+            }
+            Ok::<_, Broken>(())
+        };
+        within(SERVED_WITHIN, &what, served).await??;
+        let max_size = self.pool.config().max_size as u64;
+        // A lane that has done its work gives its slot to whoever needs a connection of their own.
+        let made_room = self.pool.status().closed.of(CloseReason::MadeRoom);
+        let opened = self.proxy.accepted().saturating_sub(before + made_room);
+        ensure!(
+            opened <= max_size,
+            expected: "at most {max_size} connections at the server's return",
+            seen: "{opened}"
+        );
+        Ok(())
+    }
+}
+
+/// How far pauses that nothing but chance could make different are apart.
+fn expect_chance(pauses: &mut [Duration]) -> Result<f64, Broken> {
+    let seen = pauses.len();
+    ensure!(seen >= 8, expected: "pauses between attempts", seen: "{seen}");
+    pauses.sort_unstable();
+    let middle = pauses[seen / 2];
+    let mut distances: Vec<_> = pauses.iter().map(|pause| pause.abs_diff(middle)).collect();
+    distances.sort_unstable();
+    let spread = distances[seen / 2].as_secs_f64() / middle.as_secs_f64();
+    ensure!(
+        spread > LEAST_SPREAD,
+        expected: "pauses that chance makes different, so that pools don't march in step",
+        seen: "half of them within {:?} of {middle:?}", distances[seen / 2]
+    );
+    Ok(spread)
+}
