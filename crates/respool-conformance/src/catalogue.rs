@@ -59,6 +59,8 @@ macro_rules! for_each_check {
                 "after the server was killed and restarted the pool works again by itself, and only commands under way fail";
             life_3_dialling_is_bounded = checks::life::dialling_is_bounded, "LIFE-3", Must,
                 "while the server is down attempts are few, one at a time and with pauses, and its return brings no storm";
+            life_4_connections_are_renewed_in_time = checks::life::connections_are_renewed_in_time, "LIFE-4", Must,
+                "idle_timeout and max_lifetime are kept without traffic, and min_idle is kept up or refused";
             life_5_belongs_to_no_runtime = checks::life::belongs_to_no_runtime, "LIFE-5", Must,
                 "a pool works from any runtimes, one after another and at once, and survives their end";
             life_6_the_end_is_an_end = checks::life::the_end_is_an_end, "LIFE-6", Must,

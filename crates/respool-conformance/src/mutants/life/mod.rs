@@ -2,6 +2,7 @@
 
 mod churn;
 mod reckless;
+mod renewal;
 mod unfit;
 
 use std::io;
@@ -26,6 +27,7 @@ use super::forward::{
 use super::shared_connection::SharedConnection;
 use churn::{KeepsWithoutClaiming, ReplacesOnCancel};
 use reckless::{DialsForEach, Pauses, StormsAtTheReturn};
+use renewal::{EndsWhatIsHeld, ExpiresWhenTaken, ReadyBesides, TakesMinIdleUnclaimed, misread};
 use unfit::{BlamesTheNode, OverlooksTransactions, SwallowsTheReply};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -78,6 +80,70 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "storms_at_the_return",
         defect: "opens a connection for each who waited when the server is back",
         wrap: |healthy| spoil_pool(healthy, "storms at the return", StormsAtTheReturn::new),
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "forgets_idle_timeout",
+        defect: "idle connections stay",
+        wrap: |healthy| {
+            misread(healthy, "forgets idle_timeout", |config| {
+                config.idle_timeout = None
+            })
+        },
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "forgets_max_lifetime",
+        defect: "connections grow old",
+        wrap: |healthy| {
+            misread(healthy, "forgets max_lifetime", |config| {
+                config.max_lifetime = None
+            })
+        },
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "expires_when_taken",
+        defect: "looks at the time only when a connection is taken",
+        wrap: |healthy| spoil_pool(healthy, "expires when taken", ExpiresWhenTaken::new),
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "ends_what_is_held",
+        defect: "closes a connection under its holder when it is too old",
+        wrap: |healthy| spoil_pool(healthy, "ends what is held", EndsWhatIsHeld::new),
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "ends_all_together",
+        defect: "connections opened together end together",
+        wrap: |healthy| {
+            misread(healthy, "ends all together", |config| {
+                config.max_lifetime_jitter = 0.0
+            })
+        },
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "opens_none_ahead",
+        defect: "takes min_idle and opens nothing ahead",
+        wrap: |healthy| misread(healthy, "opens none ahead", |config| config.min_idle = 0),
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "opens_ahead_beyond_max_size",
+        defect: "keeps connections ready besides max_size",
+        wrap: |healthy| spoil_pool(healthy, "opens ahead beyond max_size", ReadyBesides::new),
+    },
+    Mutant {
+        rule: "LIFE-4",
+        name: "takes_min_idle_unclaimed",
+        defect: "takes min_idle without claiming to keep it up",
+        wrap: |healthy| {
+            spoil(healthy, "takes min_idle unclaimed", || {
+                TakesMinIdleUnclaimed
+            })
+        },
     },
     Mutant {
         rule: "LIFE-5",
