@@ -24,7 +24,7 @@ impl Dial for RedisDial {
 
     async fn dial(&self, opening: Opening) -> Result<RedisLink, ConnectError> {
         let endpoint = &self.config.endpoint;
-        let failed = |error: redis::RedisError| ConnectError::new(endpoint.to_string(), error);
+        let failed = |error: redis::RedisError| ConnectError::at(endpoint, error);
         let socket = Socket::connect(endpoint.connection_info().addr())
             .await
             .map_err(|error| failed(error.into()))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::RedisError;
 
-use crate::Status;
+use crate::{Endpoint, Status};
 
 /// Why a connection, or something else that was asked of a pool, could not be had.
 ///
@@ -205,6 +205,16 @@ impl ConnectError {
             address: address.into(),
             kind: ConnectErrorKind::of(&error),
             cause: Arc::new(error),
+        }
+    }
+
+    /// The failure `error` of connecting to `endpoint`. Some servers repeat what they don't
+    /// understand, and that may be the login: such words are left out.
+    pub fn at(endpoint: &Endpoint, error: RedisError) -> Self {
+        ConnectError {
+            address: endpoint.to_string().into(),
+            kind: ConnectErrorKind::of(&error),
+            cause: Arc::new(endpoint.without_secret(error)),
         }
     }
 
@@ -411,6 +421,23 @@ mod tests {
             Some(PoolError::Unsupported { operation, .. }) if operation == "SUBSCRIBE"
         ));
         assert!(error.to_string().contains("use get()"), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_repeats_the_login_is_not_quoted() {
+        let endpoint = Endpoint::new("redis://app:hunter2@127.0.0.1:1").unwrap();
+        for (detail, shown) in [
+            (
+                "unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `app`, `hun",
+                "HELLO",
+            ),
+            ("who says hunter2?", "who says ***?"),
+        ] {
+            let error = redis::make_extension_error("ERR".to_owned(), Some(detail.to_owned()));
+            let error = ConnectError::at(&endpoint, error);
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(shown) && !text.contains("hun"), "{text}");
+        }
     }
 
     #[test]

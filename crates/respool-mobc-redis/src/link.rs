@@ -75,8 +75,7 @@ impl Dial for StockDial {
             Err(error) => {
                 opening.failed(Parting::Blind);
                 let error = self.reason(error).await;
-                let address = self.config.endpoint.to_string();
-                return Err(ConnectError::new(address, error));
+                return Err(ConnectError::at(&self.config.endpoint, error));
             }
         };
         let handle = Handle::new(connection);

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
 
 use super::settings;
 use crate::PoolError;
@@ -39,6 +39,31 @@ impl Endpoint {
     /// The redis crate's description of it, secrets included.
     pub fn connection_info(&self) -> &ConnectionInfo {
         &self.info
+    }
+
+    /// `error` without what a server repeats of the login.
+    pub(crate) fn without_secret(&self, error: RedisError) -> RedisError {
+        // What Redis says after the name of a command that it doesn't know, such as HELLO.
+        const ARGUMENTS: &str = ", with args beginning with";
+        let password = self.info.redis_settings().password().unwrap_or_default();
+        let text = error.to_string();
+        let repeats = !password.is_empty() && text.contains(password);
+        if !repeats && !text.contains(ARGUMENTS) {
+            return error;
+        }
+        let detail = error.detail().unwrap_or(&text);
+        let mut shown = detail
+            .split(ARGUMENTS)
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        if !password.is_empty() {
+            shown = shown.replace(password, "***");
+        }
+        match error.code() {
+            Some(code) => redis::make_extension_error(code.to_owned(), Some(shown)),
+            None => (error.kind(), "it refused the login", shown).into(),
+        }
     }
 
     /// The number of the database.
@@ -107,6 +132,13 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
             "it contains a #; inside a user or password write %23",
         ));
     }
+    let is_address = matches!(parsed.scheme(), "redis" | "valkey");
+    // What was meant as a password may stand where a parameter's name does.
+    if is_address && parsed.query().is_some_and(|query| query.contains('@')) {
+        return Err(refuse(
+            "it contains an @ after a ?; inside a user or password write %3F for a ?",
+        ));
+    }
 
     let (ours, theirs): (Vec<_>, Vec<_>) = parsed
         .query_pairs()
@@ -129,7 +161,6 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
     if !theirs.is_empty() {
         parsed.query_pairs_mut().extend_pairs(&theirs);
     }
-    let is_address = matches!(parsed.scheme(), "redis" | "valkey");
     if is_address
         && parsed.path().trim_matches('/').parse::<i64>().is_err()
         && !parsed.path().trim_matches('/').is_empty()

@@ -7,10 +7,13 @@ mod indiscreet;
 use respool_core::CloseReason;
 
 use super::Mutant;
-use super::forward::{spoil, spoil_pool};
+use super::forward::{spoil, spoil_connections, spoil_pool};
 use false_figures::{FalseStatus, ReadsOneByOne};
 use false_waiting::{ForgetsTheLast, NeverStopsWaiting};
-use indiscreet::{LogsThePassword, PrintsItsPassword, QuotesThePassword};
+use indiscreet::{
+    ExplainsWithThePassword, LogsThePassword, PrintsItsPassword, QuotesThePassword,
+    QuotesWhatWasSent, TracesThePassword,
+};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -91,6 +94,30 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "logs_the_password",
         defect: "logs the password as it connects",
         wrap: |healthy| spoil_pool(healthy, "logs the password", LogsThePassword::new),
+    },
+    Mutant {
+        rule: "SEE-3",
+        name: "traces_the_password",
+        defect: "opens a span with the password when it connects again",
+        wrap: |healthy| spoil_pool(healthy, "traces the password", TracesThePassword::new),
+    },
+    Mutant {
+        rule: "SEE-3",
+        name: "explains_with_the_password",
+        defect: "has the password in the cause of its time-outs",
+        wrap: |healthy| {
+            spoil_pool(
+                healthy,
+                "explains with the password",
+                ExplainsWithThePassword::new,
+            )
+        },
+    },
+    Mutant {
+        rule: "SEE-3",
+        name: "quotes_what_was_sent",
+        defect: "quotes a command with its arguments when the connection is lost",
+        wrap: |healthy| spoil_connections(healthy, "quotes what was sent", || QuotesWhatWasSent),
     },
     Mutant {
         rule: "SEE-4",
