@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
-use respool_core::{Capabilities, CloseReason, PoolConfig};
+use respool_core::{Capabilities, CloseReason, CommandEffect, PoolConfig, SessionEffect};
 
 use crate::{CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Socket, turns_away};
 
@@ -112,20 +112,38 @@ impl RedisLink {
         {
             reply.extract_error()?;
         }
-        socket.forget_first_reply();
+        socket.handshake_is_over();
         match driver {
             Some(driver) => Ok((connection, driver)),
             None => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
         }
     }
 
-    /// Before each request: the socket belongs to whoever asks.
-    fn prepare(&self) -> RedisResult<()> {
-        Ok(self.socket.move_to_this_runtime()?)
+    /// Before each request: the socket belongs to whoever asks, and what was left unread is not
+    /// the answer to what is asked now.
+    async fn prepare(&mut self, replies: usize) -> RedisResult<()> {
+        self.socket.move_to_this_runtime()?;
+        if self.socket.has_unasked() {
+            self.socket.read_now();
+            self.poll_driver_once().await;
+            if let Some(violation) = self.socket.violation() {
+                return Err(violation);
+            }
+        }
+        self.socket.ask(replies);
+        Ok(())
     }
 
-    /// What was written must leave now: nobody will await the reply and drive it out.
-    async fn push_out(&mut self) {
+    /// What the server did wrong is a better reason than what the redis crate made of it.
+    fn explain<T>(&self, outcome: RedisResult<T>) -> RedisResult<T> {
+        outcome.map_err(|error| match is_lost(&error) {
+            true => self.socket.violation().unwrap_or(error),
+            false => error,
+        })
+    }
+
+    /// What was read and written so far gets its turn, without waiting for more.
+    async fn poll_driver_once(&mut self) {
         poll_fn(|context| {
             poll_driver(&mut self.driver, context);
             Poll::Ready(())
@@ -149,16 +167,20 @@ pub struct SharedParts {
 impl ConnectionLike for RedisLink {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            self.prepare()?;
+            self.prepare(1).await?;
+            if CommandEffect::of(command).session == SessionEffect::Changes {
+                self.socket.expect_anything();
+            }
             let reply = drive(
                 &mut self.driver,
                 self.connection.send_packed_command(command),
             )
             .await;
             if command.is_no_response() {
-                self.push_out().await;
+                // Nobody will await a reply and drive it out.
+                self.poll_driver_once().await;
             }
-            reply
+            self.explain(reply)
         })
     }
 
@@ -169,13 +191,18 @@ impl ConnectionLike for RedisLink {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            self.prepare()?;
-            drive(
+            self.prepare(replies_to(pipeline)).await?;
+            let changes = |command| CommandEffect::of(command).session == SessionEffect::Changes;
+            if pipeline.cmd_iter().any(changes) {
+                self.socket.expect_anything();
+            }
+            let replies = drive(
                 &mut self.driver,
                 self.connection
                     .send_packed_commands(pipeline, offset, count),
             )
-            .await
+            .await;
+            self.explain(replies)
         })
     }
 
@@ -214,6 +241,7 @@ impl Link for RedisLink {
         let settled = matches!(answered, Ok(Ok(_)));
         if settled {
             self.owed.settled();
+            self.socket.all_is_answered();
         }
         settled
     }
@@ -304,9 +332,22 @@ impl Drop for HalfOpen {
     }
 }
 
+/// How many replies the server owes for `pipeline`, at most.
+pub fn replies_to(pipeline: &Pipeline) -> usize {
+    let multi_and_exec = if pipeline.is_transaction() { 2 } else { 0 };
+    pipeline.cmd_iter().count() + multi_and_exec
+}
+
+fn is_lost(error: &redis::RedisError) -> bool {
+    error.is_io_error() || error.kind() == redis::ErrorKind::Parse
+}
+
 /// A full server answers with an error line and closes; the crate then reports only the end. And a
 /// reply that was cut short is the network's fault: only what isn't RESP is no Redis.
 fn what_the_server_said(socket: &Socket, error: redis::RedisError) -> redis::RedisError {
+    if let Some(violation) = socket.violation() {
+        return violation;
+    }
     let cut_short = error.kind() == redis::ErrorKind::Parse && socket.speaks_redis();
     if !cut_short && !error.is_io_error() {
         return error;

@@ -1,9 +1,10 @@
+use std::fmt;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio::runtime::{Handle, Id};
 
-use crate::reply_size::ReplySize;
+use crate::replies::Replies;
 use crate::{CloseNow, Parting};
 
 /// How long a silent connection lives before the operating system asks the other side.
@@ -26,6 +27,9 @@ const FIRST_REPLY: usize = 256;
 
 /// How long a server that refuses connections may take to say why.
 const FIRST_WORDS: Duration = Duration::from_millis(50);
+
+/// More than anybody will ever ask for.
+const UNCOUNTED: u64 = 1 << 63;
 
 /// Whether an error says that the server does not serve this connection: it is full, loading, a
 /// replica that may not answer, in protected mode, or wants a login.
@@ -44,6 +48,14 @@ pub struct Socket {
     ended: AtomicBool,
     reads: AtomicU64,
     is_receiving_large_reply: AtomicBool,
+    /// Replies that have arrived whole.
+    answered: AtomicU64,
+    /// Replies that may have arrived at most. [`UNCOUNTED`] and above: nobody counts.
+    asked: AtomicU64,
+    /// Something was found unread that the runtime may not know of yet.
+    read_now: AtomicBool,
+    /// How the server broke the protocol.
+    violation: OnceLock<String>,
     /// Whether what the server sends is still kept in `first_reply`.
     handshaking: AtomicBool,
     first_reply: Mutex<Option<Vec<u8>>>,
@@ -105,6 +117,10 @@ impl Socket {
             ended: AtomicBool::new(false),
             reads: AtomicU64::new(0),
             is_receiving_large_reply: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            asked: AtomicU64::new(UNCOUNTED),
+            read_now: AtomicBool::new(false),
+            violation: OnceLock::new(),
             handshaking: AtomicBool::new(true),
             first_reply: Mutex::new(Some(Vec::new())),
         }))
@@ -114,7 +130,7 @@ impl Socket {
     pub fn stream(self: &Arc<Self>) -> SocketStream {
         SocketStream {
             socket: self.clone(),
-            reply_size: ReplySize::default(),
+            replies: Replies::new(),
         }
     }
 
@@ -273,10 +289,50 @@ impl Socket {
         self.is_receiving_large_reply.load(Ordering::Relaxed)
     }
 
-    /// The handshake is over: stops keeping what the server sends.
-    pub(crate) fn forget_first_reply(&self) {
+    /// The handshake is over, and everything answered: stops keeping what the server sends, and
+    /// counts its replies from now on.
+    pub(crate) fn handshake_is_over(&self) {
         self.handshaking.store(false, Ordering::Relaxed);
         *self.first_reply() = None;
+        self.asked
+            .store(self.answered.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// So many more replies are asked for: to be said before the request is sent. A reply beyond
+    /// what was asked for ends the connection before anybody takes it for his (CMD-6).
+    pub fn ask(&self, replies: usize) {
+        self.asked.fetch_add(replies as u64, Ordering::Relaxed);
+    }
+
+    /// Everything that was asked for has been answered, or will never be.
+    pub(crate) fn all_is_answered(&self) {
+        if self.asked.load(Ordering::Relaxed) < UNCOUNTED {
+            self.asked
+                .store(self.answered.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// From now on the server sends what nobody asks for (SUBSCRIBE, MONITOR), for good.
+    pub(crate) fn expect_anything(&self) {
+        self.asked.store(UNCOUNTED, Ordering::Relaxed);
+    }
+
+    /// Whether something has arrived while nothing was asked for: a reply that would be taken for
+    /// somebody's, or a message that the server pushes. Costs a system call at most.
+    pub fn has_unasked(&self) -> bool {
+        let asked = self.asked.load(Ordering::Relaxed);
+        asked == self.answered.load(Ordering::Relaxed) && self.look() == Look::Unread
+    }
+
+    /// The next read takes what is there, whether the runtime knows of it or not.
+    pub(crate) fn read_now(&self) {
+        self.read_now.store(true, Ordering::Relaxed);
+    }
+
+    /// How the server broke the protocol, if it did: why the connection has ended.
+    pub fn violation(&self) -> Option<redis::RedisError> {
+        let what = self.violation.get()?;
+        Some((redis::ErrorKind::Parse, "protocol error", what.clone()).into())
     }
 
     fn keep_first_reply(&self, bytes: &[u8]) {
@@ -320,6 +376,12 @@ impl Net {
     fn peek(&self) -> io::Result<usize> {
         let mut byte = [MaybeUninit::uninit()];
         self.stream.sock_ref().peek(&mut byte)
+    }
+
+    fn read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let read = (&*self.stream.sock_ref()).read(buffer.initialize_unfilled())?;
+        buffer.advance(read);
+        Ok(())
     }
 
     fn discard(&self) -> io::Result<usize> {
@@ -370,19 +432,61 @@ impl NetStream {
 /// The side of a [`Socket`] that the redis crate reads and writes.
 pub struct SocketStream {
     socket: Arc<Socket>,
-    reply_size: ReplySize,
+    replies: Replies,
 }
 
+const UNASKED: &str = "a reply that nobody asked for";
+
 impl SocketStream {
-    /// Writes the flag only when it changes: others read it for each command.
-    fn note_reply_size(&mut self, bytes: &[u8]) {
-        let was_large = self.reply_size.is_large();
-        self.reply_size.read(bytes);
-        let is_large = self.reply_size.is_large();
+    /// What there is to read, where the socket was seen to have something.
+    fn read_now(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        if !self.socket.read_now.load(Ordering::Relaxed) {
+            return None;
+        }
+        let read = self.socket.net().as_ref()?.read(buffer);
+        if read
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        {
+            self.socket.read_now.store(false, Ordering::Relaxed);
+            return None;
+        }
+        Some(read)
+    }
+
+    /// Follows what was read, and refuses what no server may send.
+    fn follow(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let was_large = self.replies.is_large();
+        let asked = self.socket.asked.load(Ordering::Relaxed);
+        if asked >= UNCOUNTED {
+            self.replies.allow_long_lines();
+        }
+        self.replies
+            .read(bytes)
+            .map_err(|violation| self.refuse(&violation))?;
+        let is_large = self.replies.is_large();
+        // Written only when it changes: others read it for each command.
         if is_large != was_large {
             let flag = &self.socket.is_receiving_large_reply;
             flag.store(is_large, Ordering::Relaxed);
         }
+        let answered = self.replies.answered();
+        self.socket.answered.store(answered, Ordering::Relaxed);
+        match answered > asked {
+            true => Err(self.refuse(&UNASKED)),
+            false => Ok(()),
+        }
+    }
+
+    fn refuse(&self, violation: &dyn fmt::Display) -> io::Error {
+        let what = violation.to_string();
+        let error = io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("protocol error: {what}"),
+        );
+        let _ = self.socket.violation.set(what);
+        self.socket.say_goodbye();
+        error
     }
 
     fn with_net<T>(
@@ -406,15 +510,25 @@ impl AsyncRead for SocketStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // What comes after a violation has no meaning.
+        if self.socket.violation.get().is_some() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let before = buffer.filled().len();
-        let outcome = self.with_net(|stream| stream.poll_read(context, buffer));
+        let outcome = match self.read_now(buffer) {
+            Some(read) => Poll::Ready(read),
+            None => self.with_net(|stream| stream.poll_read(context, buffer)),
+        };
         if let Poll::Ready(Ok(())) = outcome {
             match &buffer.filled()[before..] {
                 [] if buffer.remaining() > 0 => self.socket.ended.store(true, Ordering::Release),
                 bytes => {
                     self.socket.reads.fetch_add(1, Ordering::Relaxed);
                     self.socket.keep_first_reply(bytes);
-                    self.note_reply_size(bytes);
+                    if let Err(error) = self.follow(bytes) {
+                        buffer.set_filled(before);
+                        return Poll::Ready(Err(error));
+                    }
                 }
             }
         }

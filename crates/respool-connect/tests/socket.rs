@@ -64,12 +64,12 @@ fn a_socket_goes_on_after_its_runtime_has_ended() {
     current_thread().block_on(async {
         socket.move_to_this_runtime().unwrap();
         let mut stream = socket.stream();
-        stream.write_all(b"ping").await.unwrap();
+        stream.write_all(b":1\r\n").await.unwrap();
         server.read_exact(&mut bytes).unwrap();
         server.write_all(&bytes).unwrap();
         stream.read_exact(&mut bytes).await.unwrap();
     });
-    assert_eq!(&bytes, b"ping");
+    assert_eq!(&bytes, b":1\r\n");
 }
 
 #[test]
@@ -91,6 +91,22 @@ fn dropping_the_stream_shows_at_once() {
 }
 
 #[test]
+fn what_is_no_reply_ends_the_stream_and_says_why() {
+    let runtime = current_thread();
+    let (socket, mut server) = pair(&runtime);
+    server.write_all(b"+OK\r\n$-5\r\n").unwrap();
+    let read = runtime.block_on(socket.stream().read(&mut [0; 16]));
+    let error = read.unwrap_err().to_string();
+    assert!(
+        error.contains("protocol error") && error.contains("-5"),
+        "{error}"
+    );
+    assert!(socket.violation().unwrap().to_string().contains("-5"));
+    assert_eq!(server.read(&mut [0; 1]).unwrap(), 0, "the server was told");
+    assert_eq!(socket.look(), Look::Ended);
+}
+
+#[test]
 fn a_large_reply_shows_from_its_first_line_to_its_last_byte() {
     let runtime = current_thread();
     let (socket, mut server) = pair(&runtime);
@@ -103,7 +119,7 @@ fn a_large_reply_shows_from_its_first_line_to_its_last_byte() {
         socket.is_receiving_large_reply()
     };
     assert!(!read(b"$100\r\n"));
-    assert!(!read(&[b'x'; 102]));
+    assert!(!read(&[&[b'x'; 100][..], b"\r\n"].concat()));
     assert!(read(b"$100000\r\n"));
     assert!(read(&[b'x'; 100_000]));
     assert!(!read(b"\r\n"));

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use respool_connect::{CloseNow, Glance, Look, Parting, Place, SharedParts, Socket};
 use respool_core::CloseReason;
@@ -73,7 +74,8 @@ impl SharedConnection {
         };
         let ended = match idle {
             // Its driver may not have had a turn since the server closed it (LIFE-1).
-            true => self.socket.look() == Look::Ended,
+            // What nobody asked for would be taken for the next one's reply (CMD-6).
+            true => self.socket.look() == Look::Ended || self.socket.has_unasked(),
             false => self.socket.has_ended(),
         };
         let fault = match (age, ended, load.is_silent(&self.socket, response_timeout)) {
@@ -89,6 +91,16 @@ impl SharedConnection {
         }
         load.in_flight += 1;
         Some(())
+    }
+
+    /// So many more replies are about to be asked for.
+    pub(crate) fn ask(&self, replies: usize) {
+        self.socket.ask(replies);
+    }
+
+    /// What the server did wrong is a better reason for a loss than what the redis crate made of it.
+    pub(crate) fn explain(&self, error: RedisError) -> RedisError {
+        self.socket.violation().unwrap_or(error)
     }
 
     /// One command less under way; `heard` if it got its reply: then the server answers.
