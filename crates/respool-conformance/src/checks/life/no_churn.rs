@@ -80,7 +80,7 @@ async fn storm(trial: &Trial, caller: Caller) -> Result<Storm, Broken> {
     let storm = Storm {
         given_up,
         opened: proxy.accepted(),
-        claimed: pool.capabilities().keeps_connection_on_cancel,
+        claimed: keeps_connections(trial, &pool),
     };
     expect_what_is_claimed(&pool, &storm)?;
     ensure!(
@@ -90,6 +90,11 @@ async fn storm(trial: &Trial, caller: Caller) -> Result<Storm, Broken> {
     );
     lost_nothing(&pool).await?;
     Ok(storm)
+}
+
+/// What makes no claims is judged by what it does.
+fn keeps_connections(trial: &Trial, pool: &Pool) -> bool {
+    pool.capabilities().keeps_connection_on_cancel || !trial.nature().speaks_the_contract
 }
 
 fn expect_what_is_claimed(pool: &Pool, storm: &Storm) -> Result<(), Broken> {
@@ -144,8 +149,9 @@ async fn call(pool: &Pool, caller: Caller, mut random: Rng) -> Result<u64, Broke
                 }
                 // Where connections are replaced, its holder has to take another.
                 Some(Err(error))
-                    if CommandError::find_in(&error).is_some()
-                        && !pool.capabilities().keeps_connection_on_cancel =>
+                    if pool.is_bare()
+                        || CommandError::find_in(&error).is_some()
+                            && !pool.capabilities().keeps_connection_on_cancel =>
                 {
                     held = None;
                 }

@@ -94,7 +94,9 @@ async fn end_without_traffic(trial: &Trial, set: Set) -> Result<Duration, Broken
     );
     until_nobody_is_connected(&server).await?;
     let late = filled_at.elapsed().saturating_sub(LIMIT);
-    expect_all_expired(&pool)?;
+    if trial.nature().shows.reasons {
+        expect_all_expired(&pool)?;
+    }
     Ok(late)
 }
 
@@ -198,7 +200,7 @@ async fn renewed_under_traffic(trial: &Trial, way: Way) -> Result<(), Broken> {
         if let Err(error) = way.echo(&pool, "word").await {
             broken = Some(error);
         }
-        broken.is_some() || pool.status().closed.of(CloseReason::Expired) >= 3
+        broken.is_some() || server.total_connections_received().await > 3
     })
     .await?;
     match broken {
