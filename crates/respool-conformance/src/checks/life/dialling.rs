@@ -257,11 +257,11 @@ fn expect_chance(trial: &Trial, pauses: &mut [Duration]) -> Result<f64, Broken> 
     let middle = pauses[seen / 2];
     let mut distances: Vec<_> = pauses.iter().map(|pause| pause.abs_diff(middle)).collect();
     distances.sort_unstable();
-    let spread = distances[seen / 2].as_secs_f64() / middle.as_secs_f64();
+    let spread = distances[seen / 2];
     ensure!(
-        spread > LEAST_SPREAD,
+        spread > middle.mul_f64(LEAST_SPREAD),
         expected: "pauses that chance makes different, so that pools don't march in step",
-        seen: "half of them within {:?} of {middle:?}", distances[seen / 2]
+        seen: "half of them within {spread:?} of {middle:?}"
     );
-    Ok(spread)
+    Ok(spread.as_secs_f64() / middle.as_secs_f64())
 }

@@ -31,7 +31,11 @@ impl Spoil for ReplacesOnCancel {
 
 impl SpoilConnection for ReplacesOnCancel {
     fn owe_reply(&mut self, healthy: &mut dyn Connection) {
-        if self.owed.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.every) {
+        if self
+            .owed
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(self.every)
+        {
             healthy.condemn(CloseReason::Cancelled);
         } else {
             healthy.owe_reply();
