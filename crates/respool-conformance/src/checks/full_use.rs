@@ -12,13 +12,35 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Takes `max_size` connections, each of which answers.
 pub(crate) async fn hold_all(pool: &Pool) -> Result<Vec<PooledConnection>, Broken> {
+    hold(pool, Answer::Needed).await
+}
+
+/// The same for what is about slots alone: in somebody else's pool a connection that holds one may be
+/// of no use any more, which is for other rules to say.
+pub(crate) async fn hold_all_slots(pool: &Pool) -> Result<Vec<PooledConnection>, Broken> {
+    match pool.is_bare() {
+        false => hold(pool, Answer::Needed).await,
+        true => hold(pool, Answer::NotNeeded).await,
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Answer {
+    Needed,
+    NotNeeded,
+}
+
+async fn hold(pool: &Pool, answer: Answer) -> Result<Vec<PooledConnection>, Broken> {
     let max_size = pool.config().max_size;
     let mut held = Vec::new();
     for number in 1..=max_size {
         let what = format!("connection {number} of {max_size} to be had");
         let outcome = within(PATIENCE, &what, pool.get_within(Some(PATIENCE))).await?;
         let mut connection = outcome.map_err(|error| Broken::new(what, error.to_string()))?;
-        let _: String = cmd("PING").query_async(&mut connection).await?;
+        let pong = cmd("PING").query_async::<String>(&mut connection).await;
+        if answer == Answer::Needed {
+            pong?;
+        }
         held.push(connection);
     }
     Ok(held)
@@ -35,6 +57,6 @@ pub(crate) async fn come_to_rest(pool: &Pool) -> Result<(), Broken> {
 
 /// All connections can be held at once, and afterwards the status is at rest.
 pub(crate) async fn lost_nothing(pool: &Pool) -> Result<(), Broken> {
-    drop(hold_all(pool).await?);
+    drop(hold_all_slots(pool).await?);
     come_to_rest(pool).await
 }

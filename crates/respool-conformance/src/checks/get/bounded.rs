@@ -7,7 +7,7 @@ use respool_testserver::{FaultProxy, RedisServer};
 use tokio::task::JoinSet;
 
 use crate::check::ensure;
-use crate::checks::full_use::{come_to_rest, hold_all};
+use crate::checks::full_use::{come_to_rest, hold_all_slots};
 use crate::checks::impatience::get_and_give_up;
 use crate::{Broken, Finding, Trial};
 
@@ -132,7 +132,7 @@ async fn ensure_all_and_no_more(trial: &Trial, pool: &Pool) -> Result<(), Broken
     if !trial.nature().lends {
         return Ok(());
     }
-    let held = hold_all(pool).await?;
+    let held = hold_all_slots(pool).await?;
     let one_more = pool.get_within(Some(Duration::from_millis(50))).await;
     ensure!(
         one_more.is_err(),

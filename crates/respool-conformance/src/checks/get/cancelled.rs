@@ -7,7 +7,7 @@ use respool_core::Pool;
 use respool_testserver::FaultProxy;
 use tokio::task::JoinSet;
 
-use crate::checks::full_use::{hold_all, lost_nothing};
+use crate::checks::full_use::{hold_all_slots, lost_nothing};
 use crate::checks::impatience::get_and_give_up;
 use crate::{Broken, Finding, Trial};
 
@@ -67,7 +67,7 @@ async fn while_being_checked(pool: &Pool, proxy: &FaultProxy) -> Result<(), Brok
 }
 
 async fn while_waiting(pool: &Pool) -> Result<(), Broken> {
-    let held = hold_all(pool).await?;
+    let held = hold_all_slots(pool).await?;
     give_up(pool, GETS_PER_TASK, 100, Duration::from_millis(2)).await?;
     drop(held);
     lost_nothing(pool).await
