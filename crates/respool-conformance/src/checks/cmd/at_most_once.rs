@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use redis::{Pipeline, RedisError, RedisResult, Value, cmd, pipe};
-use respool_core::{CommandError, Pool, PoolError};
+use respool_core::{CommandError, Pool, PoolConfig, PoolError};
 use respool_testserver::{Answer, FaultProxy, RedisServer, Script, ScriptedServer};
 use tokio::task::JoinSet;
 
@@ -44,13 +44,29 @@ pub(crate) fn executed_at_most_once(trial: &Trial) -> Finding {
     })
 }
 
+/// A client of somebody else's that doesn't recover may cost a time-out each time.
+fn config(trial: &Trial, url: &str) -> PoolConfig {
+    let mut config = trial.config(url);
+    if !trial.nature().speaks_the_contract {
+        config.response_timeout = Some(Duration::from_millis(300));
+    }
+    config
+}
+
+fn rounds(trial: &Trial) -> usize {
+    match trial.nature().speaks_the_contract {
+        true => 5,
+        false => 2,
+    }
+}
+
 /// The server counts what it receives, and ends the connection each time.
 async fn received_once(trial: &Trial, answer: Answer) -> Result<(), Broken> {
     let server = ScriptedServer::start_with(Script::new().on("INCR", answer)).await?;
-    let mut pool = trial.pool(trial.config(&server.url()))?;
+    let mut pool = trial.pool(config(trial, &server.url()))?;
     let mut sent = 0;
     for way in Way::BOTH {
-        for _ in 0..5 {
+        for _ in 0..rounds(trial) {
             let single = way.query(&pool, cmd("INCR").arg(KEY)).await;
             let piped = way.query_pipeline(&pool, &pipeline()).await;
             let atomic = way.query_pipeline(&pool, pipeline().atomic()).await;
@@ -89,9 +105,9 @@ fn pipeline() -> Pipeline {
 async fn replies_cut(trial: &Trial) -> Result<(), Broken> {
     let server = trial.server().await?;
     let proxy = trial.proxy(&server).await?;
-    let mut pool = trial.pool(trial.config(&proxy.url()))?;
+    let mut pool = trial.pool(config(trial, &proxy.url()))?;
     let mut executed = 0;
-    for _ in 0..5 {
+    for _ in 0..rounds(trial) {
         for way in Way::BOTH {
             let before = value(&server).await?;
             // What this opens is idle when the command comes, so that nothing else is cut.
@@ -158,7 +174,7 @@ async fn count_under(
 async fn requests_cut(trial: &Trial) -> Result<(), Broken> {
     let server = trial.server().await?;
     let proxy = trial.proxy(&server).await?;
-    let mut pool = trial.pool(trial.config(&proxy.url()))?;
+    let mut pool = trial.pool(config(trial, &proxy.url()))?;
     for way in Way::BOTH {
         way.echo(&pool, "warm").await?;
         let fault = || proxy.cut_after_request_bytes(Some(0));
@@ -204,7 +220,7 @@ const MOST_FAILED_IN_A_ROW: usize = 5;
 async fn storm(trial: &Trial) -> Finding {
     let server = trial.server().await?;
     let proxy = trial.proxy(&server).await?;
-    let mut config = trial.config(&proxy.url());
+    let mut config = config(trial, &proxy.url());
     config.get_timeout = Some(Duration::from_secs(20));
     let pool = trial.pool(config)?;
     let mut tasks = JoinSet::new();

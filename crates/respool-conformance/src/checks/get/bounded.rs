@@ -114,7 +114,13 @@ async fn storm(
                 let patience = Duration::from_millis(15);
                 if let Some(mut connection) = get_and_give_up(&pool, &mut random, patience).await {
                     // It may well be cut, which is nobody's fault.
-                    let _ = cmd("PING").query_async::<String>(&mut connection).await;
+                    let command = cmd("PING");
+                    let ping = command.query_async::<String>(&mut connection);
+                    match pool.is_bare() {
+                        false => drop(ping.await),
+                        // Nor is it about how long somebody else's client waits on what is dead.
+                        true => drop(tokio::time::timeout(patience, ping).await),
+                    }
                 }
             }
         });
