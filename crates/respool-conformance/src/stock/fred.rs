@@ -157,6 +157,7 @@ impl ConnectionLike for Held {
         })
     }
 
+    /// The library doesn't tell, and nobody asks in a bare pool.
     fn get_db(&self) -> i64 {
         0
     }

@@ -130,7 +130,7 @@ impl StockPool for Lending {
 
 struct Held<C>(C);
 
-/// The same methods of the client that is shared and of the one that is not.
+/// The same methods of the client that is shared and of one that is lent.
 trait Speaks: Send {
     fn send_one(&self, command: &Cmd) -> impl Future<Output = RedisResult<redis::Value>> + Send;
     fn send_all(
@@ -199,6 +199,7 @@ impl<C: Speaks> ConnectionLike for Held<C> {
         })
     }
 
+    /// The library doesn't tell, and nobody asks in a bare pool.
     fn get_db(&self) -> i64 {
         0
     }

@@ -24,10 +24,11 @@ pub(crate) fn ends_in_time_and_says_why(trial: &Trial) -> Finding {
         };
     }
     // Where nobody holds a connection, not all can be in use.
-    if trial.nature().lends {
-        cases! { "all in use": all_in_use; }?;
-    }
-    cases! {
+    let wait = match trial.nature().lends {
+        true => cases! { "all in use": all_in_use; }? + ", ",
+        false => String::new(),
+    };
+    let connects = cases! {
         "nobody listening": nobody_listening;
         "wrong password": wrong_password;
         "no password": no_password;
@@ -38,7 +39,8 @@ pub(crate) fn ends_in_time_and_says_why(trial: &Trial) -> Finding {
         "server that closes at once": server_that_closes;
         "server that closes in the handshake": server_that_closes_in_the_handshake;
         "not a Redis server": not_a_redis_server;
-    }
+    }?;
+    Ok(wait + &connects)
 }
 
 async fn all_in_use(trial: &Trial) -> Result<(), Broken> {
