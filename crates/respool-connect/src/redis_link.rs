@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
-use respool_core::{Capabilities, CloseReason, CommandEffect, PoolConfig, SessionEffect};
+use respool_core::{Capabilities, CloseReason, PoolConfig};
 
 use crate::{CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Socket, turns_away};
 
@@ -121,7 +121,7 @@ impl RedisLink {
 
     /// Before each request: the socket belongs to whoever asks, and what was left unread is not
     /// the answer to what is asked now.
-    async fn prepare(&mut self, replies: usize) -> RedisResult<()> {
+    async fn prepare(&mut self) -> RedisResult<()> {
         self.socket.move_to_this_runtime()?;
         if self.socket.has_unasked() {
             self.socket.read_now();
@@ -130,7 +130,6 @@ impl RedisLink {
                 return Err(violation);
             }
         }
-        self.socket.ask(replies);
         Ok(())
     }
 
@@ -167,10 +166,7 @@ pub struct SharedParts {
 impl ConnectionLike for RedisLink {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            self.prepare(1).await?;
-            if CommandEffect::of(command).session == SessionEffect::Changes {
-                self.socket.expect_anything();
-            }
+            self.prepare().await?;
             let reply = drive(
                 &mut self.driver,
                 self.connection.send_packed_command(command),
@@ -191,11 +187,7 @@ impl ConnectionLike for RedisLink {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            self.prepare(replies_to(pipeline)).await?;
-            let changes = |command| CommandEffect::of(command).session == SessionEffect::Changes;
-            if pipeline.cmd_iter().any(changes) {
-                self.socket.expect_anything();
-            }
+            self.prepare().await?;
             let replies = drive(
                 &mut self.driver,
                 self.connection
@@ -241,7 +233,6 @@ impl Link for RedisLink {
         let settled = matches!(answered, Ok(Ok(_)));
         if settled {
             self.owed.settled();
-            self.socket.all_is_answered();
         }
         settled
     }
@@ -330,12 +321,6 @@ impl Drop for HalfOpen {
             opening.failed(Parting::Watched(self.socket.clone()));
         }
     }
-}
-
-/// How many replies the server owes for `pipeline`, at most.
-pub fn replies_to(pipeline: &Pipeline) -> usize {
-    let multi_and_exec = if pipeline.is_transaction() { 2 } else { 0 };
-    pipeline.cmd_iter().count() + multi_and_exec
 }
 
 fn is_lost(error: &redis::RedisError) -> bool {

@@ -1,9 +1,8 @@
-use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio::runtime::{Handle, Id};
 
-use crate::replies::Replies;
+use crate::frames::{Frames, Violation};
 use crate::{CloseNow, Parting};
 
 /// How long a silent connection lives before the operating system asks the other side.
@@ -27,9 +26,6 @@ const FIRST_REPLY: usize = 256;
 
 /// How long a server that refuses connections may take to say why.
 const FIRST_WORDS: Duration = Duration::from_millis(50);
-
-/// More than anybody will ever ask for.
-const UNCOUNTED: u64 = 1 << 63;
 
 /// Whether an error says that the server does not serve this connection: it is full, loading, a
 /// replica that may not answer, in protected mode, or wants a login.
@@ -48,14 +44,12 @@ pub struct Socket {
     ended: AtomicBool,
     reads: AtomicU64,
     is_receiving_large_reply: AtomicBool,
-    /// Replies that have arrived whole.
-    answered: AtomicU64,
-    /// Replies that may have arrived at most. [`UNCOUNTED`] and above: nobody counts.
-    asked: AtomicU64,
+    /// Requests that began to be written, less replies that have arrived whole.
+    owed: AtomicI64,
     /// Something was found unread that the runtime may not know of yet.
     read_now: AtomicBool,
     /// How the server broke the protocol.
-    violation: OnceLock<String>,
+    violation: OnceLock<Violation>,
     /// Whether what the server sends is still kept in `first_reply`.
     handshaking: AtomicBool,
     first_reply: Mutex<Option<Vec<u8>>>,
@@ -117,8 +111,7 @@ impl Socket {
             ended: AtomicBool::new(false),
             reads: AtomicU64::new(0),
             is_receiving_large_reply: AtomicBool::new(false),
-            answered: AtomicU64::new(0),
-            asked: AtomicU64::new(UNCOUNTED),
+            owed: AtomicI64::new(0),
             read_now: AtomicBool::new(false),
             violation: OnceLock::new(),
             handshaking: AtomicBool::new(true),
@@ -130,7 +123,10 @@ impl Socket {
     pub fn stream(self: &Arc<Self>) -> SocketStream {
         SocketStream {
             socket: self.clone(),
-            replies: Replies::new(),
+            requests: Frames::new(),
+            replies: Frames::new(),
+            owed: 0,
+            counts: true,
         }
     }
 
@@ -289,39 +285,17 @@ impl Socket {
         self.is_receiving_large_reply.load(Ordering::Relaxed)
     }
 
-    /// The handshake is over, and everything answered: stops keeping what the server sends, and
-    /// counts its replies from now on.
+    /// The handshake is over: stops keeping what the server sends. From now on a reply that nobody
+    /// asked for ends the connection; before, a server may speak first, to turn us away.
     pub(crate) fn handshake_is_over(&self) {
         self.handshaking.store(false, Ordering::Relaxed);
         *self.first_reply() = None;
-        self.asked
-            .store(self.answered.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// So many more replies are asked for: to be said before the request is sent. A reply beyond
-    /// what was asked for ends the connection before anybody takes it for his (CMD-6).
-    pub fn ask(&self, replies: usize) {
-        self.asked.fetch_add(replies as u64, Ordering::Relaxed);
-    }
-
-    /// Everything that was asked for has been answered, or will never be.
-    pub(crate) fn all_is_answered(&self) {
-        if self.asked.load(Ordering::Relaxed) < UNCOUNTED {
-            self.asked
-                .store(self.answered.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
-    /// From now on the server sends what nobody asks for (SUBSCRIBE, MONITOR), for good.
-    pub(crate) fn expect_anything(&self) {
-        self.asked.store(UNCOUNTED, Ordering::Relaxed);
-    }
-
-    /// Whether something has arrived while nothing was asked for: a reply that would be taken for
+    /// Whether something has arrived while no reply is owed: one that would be taken for
     /// somebody's, or a message that the server pushes. Costs a system call at most.
     pub fn has_unasked(&self) -> bool {
-        let asked = self.asked.load(Ordering::Relaxed);
-        asked == self.answered.load(Ordering::Relaxed) && self.look() == Look::Unread
+        self.owed.load(Ordering::Relaxed) <= 0 && self.look() == Look::Unread
     }
 
     /// The next read takes what is there, whether the runtime knows of it or not.
@@ -332,7 +306,7 @@ impl Socket {
     /// How the server broke the protocol, if it did: why the connection has ended.
     pub fn violation(&self) -> Option<redis::RedisError> {
         let what = self.violation.get()?;
-        Some((redis::ErrorKind::Parse, "protocol error", what.clone()).into())
+        Some((redis::ErrorKind::Parse, "protocol error", what.to_string()).into())
     }
 
     fn keep_first_reply(&self, bytes: &[u8]) {
@@ -429,13 +403,18 @@ impl NetStream {
     }
 }
 
-/// The side of a [`Socket`] that the redis crate reads and writes.
+/// The side of a [`Socket`] that the redis crate reads and writes. It counts requests and replies as
+/// they pass, so that a reply that nobody asked for never becomes somebody's (CMD-6).
 pub struct SocketStream {
     socket: Arc<Socket>,
-    replies: Replies,
+    requests: Frames,
+    replies: Frames,
+    /// Requests that were written whole, less replies that have arrived whole.
+    owed: i64,
+    /// False once the server sends what no request asked for, one by one: after SUBSCRIBE, MONITOR
+    /// and SYNC.
+    counts: bool,
 }
-
-const UNASKED: &str = "a reply that nobody asked for";
 
 impl SocketStream {
     /// What there is to read, where the socket was seen to have something.
@@ -454,39 +433,72 @@ impl SocketStream {
         Some(read)
     }
 
-    /// Follows what was read, and refuses what no server may send.
-    fn follow(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let was_large = self.replies.is_large();
-        let asked = self.socket.asked.load(Ordering::Relaxed);
-        if asked >= UNCOUNTED {
+    /// Takes note of what was written.
+    fn follow_requests(&mut self, bytes: &[u8]) {
+        if !self.counts {
+            return;
+        }
+        let SocketStream { requests, owed, .. } = self;
+        let mut opens_the_gates = false;
+        let read = requests.read(bytes, |request| {
+            *owed += 1;
+            opens_the_gates |= request.opens_the_gates();
+            Ok(())
+        });
+        // Beyond the bounds that replies have, a request is the server's to refuse.
+        self.counts = read.is_ok() && !opens_the_gates;
+        if !self.counts {
             self.replies.allow_long_lines();
         }
-        self.replies
-            .read(bytes)
-            .map_err(|violation| self.refuse(&violation))?;
+        self.note_owed();
+    }
+
+    /// Takes note of what was read, and refuses what no server may send: then says how many of the
+    /// bytes were good.
+    fn follow_replies(&mut self, bytes: &[u8]) -> Result<(), usize> {
+        // A server may refuse a request before it has heard all of it.
+        let begun = i64::from(self.requests.is_within());
+        let counts = self.counts && !self.socket.handshaking.load(Ordering::Relaxed);
+        let SocketStream { replies, owed, .. } = self;
+        let read = replies.read(bytes, |reply| {
+            let is_push = reply.kind == b'>';
+            // The redis crate takes the server's word for a subscription for a reply.
+            let is_reply = !is_push || reply.subscribes();
+            if counts && is_reply && (is_push || *owed + begun <= 0) {
+                return Err(Violation::unasked());
+            }
+            *owed -= i64::from(is_reply);
+            Ok(())
+        });
+        self.note_owed();
         let is_large = self.replies.is_large();
         // Written only when it changes: others read it for each command.
-        if is_large != was_large {
+        if is_large != self.socket.is_receiving_large_reply() {
             let flag = &self.socket.is_receiving_large_reply;
             flag.store(is_large, Ordering::Relaxed);
         }
-        let answered = self.replies.answered();
-        self.socket.answered.store(answered, Ordering::Relaxed);
-        match answered > asked {
-            true => Err(self.refuse(&UNASKED)),
-            false => Ok(()),
-        }
+        read.map_err(|(violation, good)| {
+            let _ = self.socket.violation.set(violation);
+            self.socket.ended.store(true, Ordering::Release);
+            good
+        })
     }
 
-    fn refuse(&self, violation: &dyn fmt::Display) -> io::Error {
-        let what = violation.to_string();
-        let error = io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("protocol error: {what}"),
-        );
-        let _ = self.socket.violation.set(what);
-        self.socket.say_goodbye();
-        error
+    /// Closes the socket for good: a server that goes on sending would never hear a goodbye.
+    fn refuse(&self, violation: &Violation) -> io::Error {
+        let net = self.socket.net().take();
+        drop(net);
+        let words = format!("protocol error: {violation}");
+        io::Error::new(io::ErrorKind::InvalidData, words)
+    }
+
+    fn note_owed(&self) {
+        let owed = match self.counts {
+            true => self.owed + i64::from(self.requests.is_within()),
+            // Where nothing is counted, nothing is known to be unasked.
+            false => i64::MAX,
+        };
+        self.socket.owed.store(owed, Ordering::Relaxed);
     }
 
     fn with_net<T>(
@@ -510,9 +522,8 @@ impl AsyncRead for SocketStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // What comes after a violation has no meaning.
-        if self.socket.violation.get().is_some() {
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        if let Some(violation) = self.socket.violation.get() {
+            return Poll::Ready(Err(self.refuse(violation)));
         }
         let before = buffer.filled().len();
         let outcome = match self.read_now(buffer) {
@@ -525,9 +536,14 @@ impl AsyncRead for SocketStream {
                 bytes => {
                     self.socket.reads.fetch_add(1, Ordering::Relaxed);
                     self.socket.keep_first_reply(bytes);
-                    if let Err(error) = self.follow(bytes) {
-                        buffer.set_filled(before);
-                        return Poll::Ready(Err(error));
+                    if let Err(good) = self.follow_replies(bytes) {
+                        // What is good reaches its owner; the next read tells of the rest.
+                        buffer.set_filled(before + good);
+                        if good == 0
+                            && let Some(violation) = self.socket.violation.get()
+                        {
+                            return Poll::Ready(Err(self.refuse(violation)));
+                        }
                     }
                 }
             }
@@ -538,11 +554,15 @@ impl AsyncRead for SocketStream {
 
 impl AsyncWrite for SocketStream {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.with_net(|stream| stream.poll_write(context, bytes))
+        let outcome = self.with_net(|stream| stream.poll_write(context, bytes));
+        if let Poll::Ready(Ok(written)) = outcome {
+            self.follow_requests(&bytes[..written]);
+        }
+        outcome
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

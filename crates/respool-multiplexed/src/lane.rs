@@ -73,7 +73,6 @@ impl Lanes {
     async fn send<T>(
         &self,
         name: impl Fn() -> String,
-        replies: usize,
         send: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
         unfit: impl FnOnce(&T) -> bool,
     ) -> RedisResult<T> {
@@ -91,7 +90,6 @@ impl Lanes {
             }
         };
         let connection = &in_flight.connection;
-        connection.ask(replies);
         // Dropped here: the redis crate discards the reply, and the lane goes on.
         let request = send(connection.handle.clone());
         let reply = match self.response_timeout {
@@ -306,7 +304,6 @@ impl Lane for LanesHandle {
     fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(self.lanes.send(
             || respool_core::command_name(command),
-            1,
             async |mut connection| connection.send_packed_command(command).await,
             respool_core::reply_says_unfit,
         ))
@@ -320,7 +317,6 @@ impl Lane for LanesHandle {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(self.lanes.send(
             || respool_core::pipeline_name(pipeline),
-            respool_connect::replies_to(pipeline),
             async move |mut connection| {
                 connection
                     .send_packed_commands(pipeline, offset, count)

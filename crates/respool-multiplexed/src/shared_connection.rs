@@ -93,11 +93,6 @@ impl SharedConnection {
         Some(())
     }
 
-    /// So many more replies are about to be asked for.
-    pub(crate) fn ask(&self, replies: usize) {
-        self.socket.ask(replies);
-    }
-
     /// What the server did wrong is a better reason for a loss than what the redis crate made of it.
     pub(crate) fn explain(&self, error: RedisError) -> RedisError {
         self.socket.violation().unwrap_or(error)

@@ -22,27 +22,76 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// How deep collections may stand in each other: where the redis crate gives up, too.
 const DEEPEST: usize = 100;
 
-/// Follows what a server sends through the frames of RESP2 and RESP3: far enough to count replies, to
-/// know whether a large one is arriving, and to stop what is malformed or without bounds before it
-/// reaches a parser (CMD-5).
+/// Follows bytes through the frames of RESP2 and RESP3: far enough to count them, to know whether a
+/// large one is arriving, and to stop what is malformed or without bounds before it reaches a parser
+/// (CMD-5). Requests have the form of replies: they are arrays of strings.
 ///
-/// Strings are skipped, not read; nothing is copied. It allocates only for collections.
+/// Strings are skipped, not read; nothing is copied. It allocates only for collections, once.
 #[derive(Debug)]
-pub(crate) struct Replies {
+pub(crate) struct Frames {
     /// Collections under way, the outermost first.
     open: Vec<Collection>,
     place: Place,
-    /// Bytes of the current reply that have arrived.
+    /// Bytes of the current frame that have arrived.
     arrived: u64,
-    /// Whether the current reply is a message that the server pushes.
-    is_push: bool,
-    answered: u64,
+    /// The type of the current frame.
+    kind: u8,
+    word: Word,
+    /// The current frame has just ended.
+    has_ended: bool,
     longest_line: u64,
+}
+
+/// A frame that has arrived whole.
+pub(crate) struct Frame<'a> {
+    /// Its type.
+    pub(crate) kind: u8,
+    word: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Whether it is SUBSCRIBE in one of its forms, or UNSUBSCRIBE, or the server's word for it.
+    pub(crate) fn subscribes(&self) -> bool {
+        self.word_ends_with(b"subscribe")
+    }
+
+    /// Whether it is a request after which the server sends what no request asked for.
+    pub(crate) fn opens_the_gates(&self) -> bool {
+        self.subscribes() || self.word_ends_with(b"monitor") || self.word_ends_with(b"sync")
+    }
+
+    fn word_ends_with(&self, end: &[u8]) -> bool {
+        let start = self.word.len().checked_sub(end.len());
+        start.is_some_and(|start| self.word[start..].eq_ignore_ascii_case(end))
+    }
+}
+
+/// The first word of a collection at the top, as far as there is room.
+#[derive(Debug, Default)]
+struct Word {
+    bytes: [u8; 16],
+    length: usize,
+    is_over: bool,
+}
+
+impl Word {
+    fn add(&mut self, bytes: &[u8]) {
+        let kept = bytes.len().min(self.bytes.len() - self.length);
+        self.bytes[self.length..][..kept].copy_from_slice(&bytes[..kept]);
+        self.length += kept;
+    }
 }
 
 /// What is malformed, in words that end "protocol error: ".
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Violation(String);
+
+impl Violation {
+    /// A reply, in a place where none is due.
+    pub(crate) fn unasked() -> Self {
+        Violation("a reply that nobody asked for".to_owned())
+    }
+}
 
 #[derive(Debug)]
 struct Collection {
@@ -75,42 +124,60 @@ struct Line {
     seen_cr: bool,
 }
 
-impl Replies {
+impl Frames {
     pub(crate) fn new() -> Self {
-        Replies {
+        Frames {
             open: Vec::new(),
             place: Place::Start,
             arrived: 0,
-            is_push: false,
-            answered: 0,
+            kind: 0,
+            word: Word::default(),
+            has_ended: false,
             longest_line: LONGEST_LINE,
         }
     }
 
-    /// What the server has sent next. After a violation nothing is to be made of the rest.
-    pub(crate) fn read(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
-        while !bytes.is_empty() {
-            let used = match &self.place {
-                Place::Start => self.read_type(bytes[0])?,
-                Place::Line(_) => self.read_line(bytes)?,
-                Place::Text(left) => self.skip(bytes, *left),
-                Place::TextEnd { seen_cr } => self.read_text_end(bytes[0], *seen_cr)?,
-            };
-            self.arrived += used as u64;
-            if self.arrived > LONGEST_REPLY {
-                return violation(format_args!("a reply of more than {LONGEST_REPLY} bytes"));
-            }
-            bytes = &bytes[used..];
-            if self.is_between_replies() {
+    /// Goes on with `bytes`, and tells `ended` of each frame that ends in them. After a violation
+    /// nothing is to be made of the rest.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with how many of the bytes belong to frames that had ended before.
+    pub(crate) fn read(
+        &mut self,
+        bytes: &[u8],
+        mut ended: impl FnMut(Frame<'_>) -> Result<(), Violation>,
+    ) -> Result<(), (Violation, usize)> {
+        let (mut next, mut good) = (0, 0);
+        while next < bytes.len() {
+            let used = self.step(&bytes[next..]);
+            next += used.map_err(|violation| (violation, good))?;
+            if std::mem::replace(&mut self.has_ended, false) {
                 self.arrived = 0;
+                let frame = Frame {
+                    kind: self.kind,
+                    word: &self.word.bytes[..self.word.length],
+                };
+                ended(frame).map_err(|violation| (violation, good))?;
+                good = next;
             }
         }
         Ok(())
     }
 
-    /// How many replies have arrived whole; what the server pushed is none.
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered
+    /// Takes one byte, or as much of a line or string as is there; says how much that was.
+    fn step(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        let used = match &self.place {
+            Place::Start => self.read_type(bytes[0])?,
+            Place::Line(_) => self.read_line(bytes)?,
+            Place::Text(left) => self.skip(bytes, *left),
+            Place::TextEnd { seen_cr } => self.read_text_end(bytes[0], *seen_cr)?,
+        };
+        self.arrived += used as u64;
+        match self.arrived > LONGEST_REPLY {
+            true => violation(format_args!("a reply of more than {LONGEST_REPLY} bytes")),
+            false => Ok(used),
+        }
     }
 
     /// Whether a reply has begun to arrive that is large, or has turned out to be.
@@ -127,8 +194,13 @@ impl Replies {
         self.longest_line = LONGEST_STRING;
     }
 
-    fn is_between_replies(&self) -> bool {
-        self.open.is_empty() && matches!(self.place, Place::Start)
+    /// Whether a frame has begun and not ended.
+    pub(crate) fn is_within(&self) -> bool {
+        self.arrived > 0
+    }
+
+    fn is_at_first_word(&self) -> bool {
+        self.open.len() == 1 && !self.word.is_over
     }
 
     fn read_type(&mut self, kind: u8) -> Result<usize, Violation> {
@@ -137,6 +209,11 @@ impl Replies {
                 "a reply begins with {:?}, which is no type",
                 char::from(kind)
             ));
+        }
+        if self.open.is_empty() {
+            self.kind = kind;
+            self.word.length = 0;
+            self.word.is_over = false;
         }
         self.place = Place::Line(Line {
             kind,
@@ -150,6 +227,7 @@ impl Replies {
     }
 
     fn read_line(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        let is_at_first_word = self.is_at_first_word();
         let Place::Line(line) = &mut self.place else {
             return Ok(0);
         };
@@ -162,6 +240,9 @@ impl Replies {
                 return Ok(index + 1);
             }
             line.add(byte)?;
+            if is_at_first_word && line.kind == b'+' && !line.seen_cr {
+                self.word.add(&[byte]);
+            }
             if line.length > self.longest_line {
                 return violation(format_args!(
                     "a line of more than {} bytes",
@@ -203,11 +284,8 @@ impl Replies {
                 "more than {DEEPEST} collections in each other"
             ));
         }
-        if kind == b'>' {
-            if !self.open.is_empty() || elements == 0 {
-                return violation("a pushed message that is empty, or stands inside a reply");
-            }
-            self.is_push = true;
+        if kind == b'>' && (!self.open.is_empty() || elements == 0) {
+            return violation("a pushed message that is empty, or stands inside a reply");
         }
         let is_attribute = kind == b'|';
         match elements {
@@ -223,6 +301,9 @@ impl Replies {
 
     fn skip(&mut self, bytes: &[u8], left: u64) -> usize {
         let used = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        if self.is_at_first_word() {
+            self.word.add(&bytes[..used]);
+        }
         self.place = match left - used as u64 {
             0 => Place::TextEnd { seen_cr: false },
             left => Place::Text(left),
@@ -246,6 +327,7 @@ impl Replies {
         while let Some(collection) = self.open.last_mut() {
             collection.missing -= 1;
             if collection.missing > 0 {
+                self.word.is_over = true;
                 return;
             }
             let is_attribute = collection.is_attribute;
@@ -254,9 +336,7 @@ impl Replies {
                 return;
             }
         }
-        if !std::mem::replace(&mut self.is_push, false) {
-            self.answered += 1;
-        }
+        self.has_ended = true;
     }
 }
 
@@ -349,20 +429,33 @@ mod tests {
 
     /// What it says after each of `reads`: whether a large reply is arriving.
     fn says_large(reads: &[&[u8]]) -> Vec<bool> {
-        let mut replies = Replies::new();
+        let mut replies = Frames::new();
         let mut said = Vec::new();
         for bytes in reads {
-            replies.read(bytes).unwrap();
+            replies.read(bytes, |_| Ok(())).unwrap();
             said.push(replies.is_large());
         }
         said
     }
 
     fn complaint(bytes: &[u8]) -> String {
-        match Replies::new().read(bytes) {
+        match Frames::new().read(bytes, |_| Ok(())) {
             Ok(()) => panic!("{:?} passes", String::from_utf8_lossy(bytes)),
-            Err(violation) => violation.to_string(),
+            Err((violation, _)) => violation.to_string(),
         }
+    }
+
+    /// The types of the frames that end in `reads`.
+    fn kinds(frames: &mut Frames, reads: [&[u8]; 2]) -> String {
+        let mut kinds = String::new();
+        for bytes in reads {
+            let read = frames.read(bytes, |frame| {
+                kinds.push(char::from(frame.kind));
+                Ok(())
+            });
+            assert_eq!(read, Ok(()), "{:?}", String::from_utf8_lossy(bytes));
+        }
+        kinds
     }
 
     #[test]
@@ -394,46 +487,48 @@ mod tests {
         assert_eq!(says_large(&[&whole, &and_more]), [false, true]);
     }
 
-    /// Replies with how many of them count.
-    const WELL_FORMED: &[(&str, u64)] = &[
-        ("+OK\r\n", 1),
-        ("+\r\n", 1),
-        ("+a\rb\nc\r\r\n", 1),
-        ("-ERR no 12 such - thing\r\n", 1),
-        (":-12\r\n", 1),
-        (":+12\r\n", 1),
-        ("$-1\r\n", 1),
-        ("$0\r\n\r\n", 1),
-        ("$4\r\n\r\n\r\n\r\n", 1),
-        ("*-1\r\n", 1),
-        ("*0\r\n", 1),
-        ("*2\r\n*1\r\n:1\r\n$1\r\na\r\n", 1),
-        ("*2\r\n*0\r\n*-1\r\n", 1),
-        ("%1\r\n+key\r\n*2\r\n_\r\n#t\r\n", 1),
-        ("~1\r\n,1.5e-3\r\n", 1),
-        (",inf\r\n,-inf\r\n,nan\r\n", 3),
-        (">2\r\n+message\r\n(123\r\n", 0),
-        (">2\r\n+a\r\n*1\r\n:1\r\n+OK\r\n", 1),
-        ("(-123456789012345678901234567890\r\n", 1),
-        ("=7\r\ntxt:abc\r\n", 1),
-        ("!5\r\nERR x\r\n", 1),
-        ("|1\r\n+key\r\n+value\r\n:1\r\n", 1),
-        ("*1\r\n|1\r\n+key\r\n+value\r\n:1\r\n", 1),
-        ("|0\r\n:1\r\n", 1),
+    /// What is well formed, with the types of its frames.
+    const WELL_FORMED: &[(&str, &str)] = &[
+        ("+OK\r\n", "+"),
+        ("+\r\n", "+"),
+        ("+a\rb\nc\r\r\n", "+"),
+        ("-ERR no 12 such - thing\r\n", "-"),
+        (":-12\r\n", ":"),
+        (":+12\r\n", ":"),
+        ("$-1\r\n", "$"),
+        ("$0\r\n\r\n", "$"),
+        ("$4\r\n\r\n\r\n\r\n", "$"),
+        ("*-1\r\n", "*"),
+        ("*0\r\n", "*"),
+        ("*2\r\n*1\r\n:1\r\n$1\r\na\r\n", "*"),
+        ("*2\r\n*0\r\n*-1\r\n", "*"),
+        ("%1\r\n+key\r\n*2\r\n_\r\n#t\r\n", "%"),
+        ("~1\r\n,1.5e-3\r\n", "~"),
+        (",inf\r\n,-inf\r\n,nan\r\n", ",,,"),
+        (">2\r\n+message\r\n(123\r\n", ">"),
+        (">2\r\n+a\r\n*1\r\n:1\r\n+OK\r\n", ">+"),
+        ("(-123456789012345678901234567890\r\n", "("),
+        ("=7\r\ntxt:abc\r\n", "="),
+        ("!5\r\nERR x\r\n", "!"),
+        ("|1\r\n+key\r\n+value\r\n:1\r\n", ":"),
+        ("*1\r\n|1\r\n+key\r\n+value\r\n:1\r\n", "*"),
+        ("|0\r\n:1\r\n", ":"),
     ];
 
     #[test]
-    fn replies_are_counted_wherever_a_read_ends() {
-        for (text, count) in WELL_FORMED {
+    fn frames_are_counted_wherever_a_read_ends() {
+        for (text, expected) in WELL_FORMED {
             for split in 0..text.len() {
                 let (start, end) = text.as_bytes().split_at(split);
-                let mut replies = Replies::new();
-                replies.read(start).unwrap();
-                replies.read(end).unwrap();
-                assert_eq!(replies.answered(), *count, "{text:?} at {split}");
-                assert!(replies.is_between_replies(), "{text:?} at {split}");
-                replies.read(b"$70000\r\n").unwrap();
-                assert!(replies.is_large(), "after {text:?}");
+                let mut frames = Frames::new();
+                assert_eq!(
+                    kinds(&mut frames, [start, end]),
+                    *expected,
+                    "{text:?} at {split}"
+                );
+                assert!(!frames.is_within(), "{text:?} at {split}");
+                assert_eq!(kinds(&mut frames, [b"$70000\r\n", b""]), "");
+                assert!(frames.is_large(), "after {text:?}");
             }
         }
     }
@@ -477,11 +572,9 @@ mod tests {
             );
             for split in 1..text.len() {
                 let (start, end) = text.as_bytes().split_at(split);
-                let mut replies = Replies::new();
-                let refused = replies
-                    .read(start)
-                    .and_then(|()| replies.read(end))
-                    .is_err();
+                let mut frames = Frames::new();
+                let refused = frames.read(start, |_| Ok(())).is_err()
+                    || frames.read(end, |_| Ok(())).is_err();
                 assert!(refused, "{text:?} passes, split at {split}");
             }
         }
@@ -492,19 +585,57 @@ mod tests {
         assert!(complaint(&b"*1\r\n".repeat(100_000)).contains("in each other"));
         assert!(complaint(&b"|1\r\n".repeat(100_000)).contains("in each other"));
         let deep = [&b"*1\r\n".repeat(DEEPEST)[..], b":1\r\n"].concat();
-        assert_eq!(Replies::new().read(&deep), Ok(()));
+        assert_eq!(kinds(&mut Frames::new(), [&deep, b""]), "*");
         let line = [b"+", &*vec![b'a'; 2 << 20]].concat();
         assert!(complaint(&line).contains("a line of more than"));
-        let mut monitor = Replies::new();
+        let mut monitor = Frames::new();
         monitor.allow_long_lines();
-        assert_eq!(monitor.read(&line), Ok(()));
+        assert_eq!(monitor.read(&line, |_| Ok(())), Ok(()));
 
-        let mut endless = Replies::new();
-        endless.read(b"*134217728\r\n").unwrap();
+        let mut endless = Frames::new();
+        endless.read(b"*134217728\r\n", |_| Ok(())).unwrap();
         let element = [b"$1048576\r\n", &*vec![b'x'; 1 << 20], b"\r\n"].concat();
         let taken = (0..10_000)
-            .take_while(|_| endless.read(&element).is_ok())
+            .take_while(|_| endless.read(&element, |_| Ok(())).is_ok())
             .count();
         assert!((4_000..4_100).contains(&taken), "{taken} MiB");
+    }
+
+    #[test]
+    fn the_first_word_tells_what_a_frame_is_about() {
+        for (text, subscribes, opens) in [
+            ("*2\r\n$9\r\nSUBSCRIBE\r\n$1\r\nc\r\n", true, true),
+            ("*2\r\n$12\r\npunsubscribe\r\n$1\r\nc\r\n", true, true),
+            (">3\r\n+subscribe\r\n+c\r\n:1\r\n", true, true),
+            ("*1\r\n$7\r\nMONITOR\r\n", false, true),
+            ("*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n", false, true),
+            ("*2\r\n$3\r\nGET\r\n$9\r\nsubscribe\r\n", false, false),
+            ("*2\r\n*1\r\n+a\r\n+subscribe\r\n", false, false),
+            (">2\r\n+invalidate\r\n*1\r\n+subscribe\r\n", false, false),
+            ("$9\r\nsubscribe\r\n", false, false),
+            ("*0\r\n", false, false),
+        ] {
+            for split in 0..text.len() {
+                let (start, end) = text.as_bytes().split_at(split);
+                let mut frames = Frames::new();
+                let mut said = None;
+                for bytes in [start, end] {
+                    let read = frames.read(bytes, |frame| {
+                        said = Some((frame.subscribes(), frame.opens_the_gates()));
+                        Ok(())
+                    });
+                    assert_eq!(read, Ok(()));
+                }
+                assert_eq!(said, Some((subscribes, opens)), "{text:?} at {split}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_good_before_a_violation_is_told() {
+        let read = Frames::new().read(b"+OK\r\n:1\r\n$-5\r\n", |_| Ok(()));
+        assert_eq!(read.unwrap_err().1, 9);
+        let refused = Frames::new().read(b"+OK\r\n+OK\r\n", |_| Err(Violation::unasked()));
+        assert_eq!(refused, Err((Violation::unasked(), 0)));
     }
 }
