@@ -50,6 +50,10 @@ macro_rules! for_each_check {
                 "a blocking command waits for its own time-out and holds up nobody else";
             cmd_4_a_silent_server_costs_at_most_response_timeout = checks::cmd::a_silent_server_costs_at_most_response_timeout, "CMD-4", Must,
                 "a server that stops answering costs at most response_timeout, and the connection is not used again";
+            cmd_5_malformed_bytes_are_an_error_within_bounds = checks::cmd::malformed_bytes_are_an_error_within_bounds, "CMD-5", Must,
+                "malformed bytes, absurd lengths and deep nesting are a protocol error and close that connection";
+            cmd_6_pushed_messages_shift_nothing = checks::cmd::pushed_messages_shift_nothing, "CMD-6", Must,
+                "pushed messages never shift replies, and a reply that nobody asked for never becomes somebody's";
             cmd_7_executed_at_most_once = checks::cmd::executed_at_most_once, "CMD-7", Must,
                 "a command that may have reached the server is never sent again, and its error says that it may have been executed";
 

@@ -17,13 +17,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::time;
 
 use crate::connection_count::ConnectionCount;
 use crate::port::ReservedPort;
 use crate::runtime_thread::RuntimeThread;
 use connection::Connection;
-use state::State;
+use state::{Saying, State};
 
 pub use answer::Answer;
 pub use script::Script;
@@ -106,6 +107,19 @@ impl ScriptedServer {
     /// When that hasn't happened within 10 seconds.
     pub async fn wait_until_open(&self, count: usize) {
         self.connections.wait_until_open(count, &self.thread).await;
+    }
+
+    /// Sends `bytes` on every connection that is open, although no command asked
+    /// for them, and waits until they are sent.
+    pub async fn say(&self, bytes: &[u8]) {
+        let (sent, mut all_sent) = mpsc::channel(1);
+        let saying = Saying {
+            bytes: bytes.to_vec(),
+            sent,
+        };
+        // Without a connection there is nobody to tell.
+        let _ = state::lock(&self.state).sayings.send(saying);
+        while all_sent.recv().await.is_some() {}
     }
 
     /// How many commands were received, scripted ones too, since the start or

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, Value};
 use respool_core::{BackendInfo, CloseReason, Connection, Deadline, Pool};
 use tokio::runtime::Handle;
 
@@ -89,6 +89,38 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 IgnoresCondemn(CloseReason::TimedOut)
             })
         },
+    },
+    Mutant {
+        rule: "CMD-5",
+        name: "takes_malformed_for_nothing",
+        defect: "a malformed reply is taken for nil",
+        wrap: |healthy| {
+            spoil_connections(healthy, "takes malformed for nothing", || {
+                MalformedIs(Some(Value::Nil))
+            })
+        },
+    },
+    Mutant {
+        rule: "CMD-5",
+        name: "waits_after_malformed",
+        defect: "after malformed bytes it waits for more of them",
+        wrap: |healthy| spoil_connections(healthy, "waits after malformed", || MalformedIs(None)),
+    },
+    Mutant {
+        rule: "CMD-6",
+        name: "gives_out_the_unasked",
+        defect: "a reply that nobody asked for is given to the next who asks",
+        wrap: |healthy| {
+            spoil_connections(healthy, "gives out the unasked", || {
+                MalformedIs(Some(Value::BulkString(b"unasked".to_vec())))
+            })
+        },
+    },
+    Mutant {
+        rule: "CMD-6",
+        name: "shifts_replies",
+        defect: "each request but the first gets the reply to the one before",
+        wrap: |healthy| spoil_connections(healthy, "shifts replies", ShiftsReplies::default),
     },
     Mutant {
         rule: "CMD-7",
@@ -286,6 +318,46 @@ fn waits_for_replies_forever(healthy: &Subject) -> Subject {
         config.response_timeout = None;
         maker.pool(config)
     })
+}
+
+/// What a malformed reply becomes; `None` is a wait without end.
+struct MalformedIs(Option<Value>);
+
+impl SpoilConnection for MalformedIs {
+    fn request<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        command: &'a Cmd,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            match (healthy.req_packed_command(command).await, &self.0) {
+                (Err(error), Some(value)) if error.kind() == ErrorKind::Parse => Ok(value.clone()),
+                (Err(error), None) if error.kind() == ErrorKind::Parse => {
+                    std::future::pending().await
+                }
+                (reply, _) => reply,
+            }
+        })
+    }
+}
+
+#[derive(Default)]
+struct ShiftsReplies {
+    before: Option<Value>,
+}
+
+impl SpoilConnection for ShiftsReplies {
+    fn request<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        command: &'a Cmd,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let reply = healthy.req_packed_command(command).await?;
+            let before = self.before.replace(reply.clone());
+            Ok(before.unwrap_or(reply))
+        })
+    }
 }
 
 struct SendsAgain {

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::{broadcast, mpsc};
 
 use super::Answer;
 use super::commands::execute;
 use super::encode;
 use super::request::Request;
 use super::session::Session;
-use super::state::{self, State};
+use super::state::{self, Saying, State};
 use crate::connection_count::OpenConnection;
 
 /// How much room is made for each read.
@@ -26,6 +27,9 @@ pub(super) struct Connection {
     session: Session,
     input: Vec<u8>,
     output: Vec<u8>,
+    sayings: broadcast::Receiver<Saying>,
+    /// Told when the output is sent.
+    saying: Option<mpsc::Sender<()>>,
 }
 
 /// What comes after a batch of commands.
@@ -42,13 +46,18 @@ impl Connection {
     pub(super) fn new(stream: TcpStream, state: Arc<Mutex<State>>) -> Connection {
         let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let address = stream.peer_addr().unwrap_or(unknown);
-        let session = state::lock(&state).new_session(address);
+        let (session, sayings) = {
+            let mut state = state::lock(&state);
+            (state.new_session(address), state.sayings.subscribe())
+        };
         Connection {
             stream,
             state,
             session,
             input: Vec::new(),
             output: Vec::new(),
+            sayings,
+            saying: None,
         }
     }
 
@@ -86,12 +95,20 @@ impl Connection {
     async fn send(&mut self) -> bool {
         let sent = self.stream.write_all(&self.output).await;
         self.output.clear();
+        self.saying = None;
         sent.is_ok()
     }
 
     async fn read(&mut self) -> bool {
         self.input.reserve(READ_BYTES);
-        matches!(self.stream.read_buf(&mut self.input).await, Ok(length) if length > 0)
+        tokio::select! {
+            read = self.stream.read_buf(&mut self.input) => matches!(read, Ok(length) if length > 0),
+            Ok(saying) = self.sayings.recv() => {
+                self.output.extend_from_slice(&saying.bytes);
+                self.saying = Some(saying.sent);
+                true
+            }
+        }
     }
 
     /// Executes what is in the buffer, up to a limit of replies.

@@ -4,14 +4,25 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::{broadcast, mpsc};
+
 use super::Script;
 use super::keyspace::Keyspace;
 use super::session::Session;
 use crate::connection_count::ConnectionCount;
 
+/// Bytes that no command asked for. Whoever has sent them drops the sender.
+#[derive(Clone)]
+pub(super) struct Saying {
+    pub(super) bytes: Vec<u8>,
+    pub(super) sent: mpsc::Sender<()>,
+}
+
 /// The script, the data and the counts.
 pub(super) struct State {
     pub(super) script: Script,
+    /// What is to be said on every connection that is open.
+    pub(super) sayings: broadcast::Sender<Saying>,
     pub(super) keyspace: Keyspace,
     /// The lines of CLIENT LIST, by connection id.
     pub(super) clients: BTreeMap<u64, String>,
@@ -33,6 +44,7 @@ impl State {
     pub(super) fn new(script: Script, connections: Arc<ConnectionCount>) -> State {
         State {
             script,
+            sayings: broadcast::channel(16).0,
             keyspace: Keyspace::default(),
             clients: BTreeMap::new(),
             connections,
