@@ -81,6 +81,11 @@ pub trait CloseNow: Send + Sync {
 
     /// Ends the connection while nobody uses it, and gives what is left of it.
     fn part(self: Arc<Self>) -> Parting;
+
+    /// Whether it has ended already, while nobody used it. False where that can't be seen.
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 impl Ledger {
@@ -223,19 +228,56 @@ impl Ledger {
                 }
             }
         });
-        for _ in &expired {
+        self.let_go(counts, expired, CloseReason::Expired);
+        next
+    }
+
+    /// Ends the idle connections that the server has ended: nobody may come to notice it, and
+    /// `min_idle` counts on them.
+    pub(crate) fn end_lost(&self) {
+        let mut lost: Vec<_> = {
+            let counts = self.counts();
+            let entries = counts.open_now.iter();
+            entries.map(|(id, entry)| (*id, entry.clone())).collect()
+        };
+        // Not under the lock: it asks the operating system.
+        lost.retain(|(_, entry)| !entry.lent.load(Ordering::Relaxed) && entry.closer.has_ended());
+        let mut counts = self.counts();
+        let mut ended = Vec::new();
+        for (id, entry) in lost {
+            // Somebody may have taken it meanwhile.
+            if !entry.lent.load(Ordering::Relaxed) && counts.open_now.remove(&id).is_some() {
+                entry.ended.store(true, Ordering::Relaxed);
+                ended.push(entry);
+            }
+        }
+        self.let_go(counts, ended, CloseReason::Broken);
+    }
+
+    /// Counts connections as closed that were idle until now, and takes leave of them.
+    fn let_go(
+        &self,
+        mut counts: MutexGuard<'_, Counts>,
+        ended: Vec<Arc<Entry>>,
+        reason: CloseReason,
+    ) {
+        for _ in &ended {
             counts.idle -= 1;
-            counts.closed.add(CloseReason::Expired);
+            counts.closed.add(reason);
         }
         drop(counts);
-        for entry in expired {
-            tracing::debug!(reason = %CloseReason::Expired, "connection closed");
+        for entry in ended {
+            tracing::debug!(%reason, "connection closed");
             let parting = entry.closer.clone().part();
             if let Some(permit) = entry.take_permit() {
                 self.farewells.add(parting, permit);
             }
         }
-        next
+    }
+
+    /// Whether some are to be idle at all times.
+    pub(crate) fn keeps_some_idle(&self) -> bool {
+        self.min_idle > 0
     }
 
     /// Whether fewer connections are idle than `min_idle` asks for, and one more may be opened.
@@ -247,7 +289,7 @@ impl Ledger {
 
     /// Whether connections end by themselves, or are opened ahead.
     pub(crate) fn needs_upkeep(&self) -> bool {
-        self.min_idle > 0 || self.limits.end_connections()
+        self.keeps_some_idle() || self.limits.end_connections()
     }
 
     /// Ends when the upkeep has something to do sooner than it knew. One waits at a time.

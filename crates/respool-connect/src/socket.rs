@@ -344,6 +344,10 @@ impl CloseNow for Socket {
         self.say_goodbye();
         Parting::Watched(self)
     }
+
+    fn has_ended(&self) -> bool {
+        self.look() == Look::Ended
+    }
 }
 
 impl Net {

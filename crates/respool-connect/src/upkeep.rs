@@ -11,6 +11,10 @@ use crate::{Dial, Dialler, Ledger};
 /// How late the upkeep may be before another runtime takes it over.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How often connections that `min_idle` counts on are looked at: nobody may come to notice that the
+/// server has closed them.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What a pool does without being asked: it ends idle connections whose time is up, and opens some
 /// ahead where `min_idle` asks for them (LIFE-4).
 ///
@@ -124,7 +128,12 @@ impl Drop for Running {
 async fn keep_up<D: Dial>(dialler: Dialler<D>, running: Running) {
     let ledger: Arc<Ledger> = dialler.ledger().clone();
     while !ledger.is_closed() {
-        let mut next = ledger.end_expired(Instant::now());
+        let now = Instant::now();
+        let mut next = ledger.end_expired(now);
+        if ledger.keeps_some_idle() {
+            ledger.end_lost();
+            next = [next, Some(now + LOOK_EVERY)].into_iter().flatten().min();
+        }
         dialler.forget_ended();
         if ledger.wants_one_more_idle() {
             match dialler.open_ahead().await {

@@ -20,6 +20,18 @@ pub const BACKEND: BackendEntry = BackendEntry {
 /// redis 0.28.
 const KNOWN_FAILURES: &[KnownFailure] = &[
     KnownFailure {
+        rule: "CMD-5",
+        reason: "what redis 0.28 reads can't be looked at first: its parser waits for lengths that \
+                 no server means, and takes any negative one for nil",
+        link: "https://docs.rs/redis/0.28.2/src/redis/parser.rs.html",
+    },
+    KnownFailure {
+        rule: "CMD-6",
+        reason: "a reply that came unasked and was not read before the next request is sent is \
+                 taken for its reply, and without the socket nobody can look",
+        link: "https://docs.rs/redis/0.28.2/src/redis/aio/multiplexed_connection.rs.html",
+    },
+    KnownFailure {
         rule: "LIFE-1",
         reason: "the stock manager opens its socket itself: that the server has closed it shows \
                  only by a PING, which is sent after validate_after, not before each use",

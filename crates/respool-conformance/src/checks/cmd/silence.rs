@@ -167,7 +167,7 @@ fn executed_perhaps(error: &RedisError) -> Option<bool> {
 
 /// The connection is closed and counted, nobody gets it again, and the late reply with it.
 async fn ensure_left_behind(server: &RedisServer, pool: &Pool, id: u64) -> Result<(), Broken> {
-    let what = "the connection that was silent to be closed";
+    let what = "the connection whose command had its time-out to be closed";
     eventually(PATIENCE, what, async || !is_connected(server, id).await).await?;
     let closed = pool.status().closed.of(CloseReason::TimedOut);
     ensure!(pool.is_bare() || closed == 1, expected: "one closed as timed out", seen: "{closed}");

@@ -59,16 +59,18 @@ struct Shared {
 }
 
 impl Others {
+    pub(super) const TASKS: usize = 4;
+
     pub(super) fn start(client: &Client) -> Self {
         let shared = Arc::new(Shared::default());
         let mut tasks = JoinSet::new();
-        for task in 0..4 {
+        for task in 0..Self::TASKS {
             let (client, shared) = (client.clone(), shared.clone());
             tasks.spawn(async move {
                 let mut number = task;
                 let mut slowest = Duration::ZERO;
                 while !shared.stop.load(Ordering::Relaxed) {
-                    number += 4;
+                    number += Self::TASKS;
                     let started = Instant::now();
                     let asked = ask(client.clone(), number).await;
                     if let Err(broken) = asked {
