@@ -25,7 +25,7 @@ fn run() -> Result<String, String> {
     let started = Instant::now();
     let output = workspace::cargo("run")
         .args(["-p", "respool-cli", "--features", "stock", "--"])
-        .args(["check", "--stock", "--markdown"])
+        .args(["check", "--stock", "--markdown", "--jobs", "4"])
         .env(redis::VARIABLE, redis::find_or_install()?)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

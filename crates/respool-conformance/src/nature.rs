@@ -10,6 +10,9 @@ pub struct Nature {
     pub lends: bool,
     /// The figures that it shows of itself.
     pub shows: Shows,
+    /// Opens connections by itself, also after a failure. Otherwise it opens one when it is made, and
+    /// whoever makes it decides how often.
+    pub dials: bool,
     /// Can be closed while its handles live, so that those who wait hear of it.
     pub closes: bool,
     /// Replaces connections by their age and keeps some ready, by settings of its own.
@@ -45,6 +48,7 @@ impl Nature {
             opened_and_closed: true,
             reasons: true,
         },
+        dials: true,
         closes: true,
         renews: true,
         speaks_the_contract: true,
@@ -71,12 +75,17 @@ impl Nature {
             self.shows.in_use && self.shows.opened_and_closed,
             "it doesn't count the connections that it opened and closed",
         );
+        let dials = (
+            self.dials,
+            "it connects when it is made, and its maker decides how often to try",
+        );
         let renews = (self.renews, "it has no settings for the age of connections");
         let (binds, reason) = match rule {
             "GET-1" | "GET-4" | "GET-5" | "GET-6" | "RET-1" | "RET-2" => lends,
             "SEE-1" => adds_up,
             "SEE-2" => gauges,
             "SEE-4" => books,
+            "LIFE-3" => dials,
             "LIFE-4" => renews,
             _ => return None,
         };

@@ -9,7 +9,7 @@ use fred::interfaces::{ClientLike, TransactionInterface};
 use fred::types::config::{
     Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, ServerConfig,
 };
-use fred::types::{Builder, ClusterHash, CustomCommand, Resp3Frame, Value};
+use fred::types::{Builder, ClusterHash, CustomCommand, Resp3Frame, RespVersion, Value};
 use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisError, RedisFuture, RedisResult};
 use respool_core::{BackendInfo, Blocking, CommandEffect, PoolConfig, PoolError};
@@ -62,6 +62,15 @@ fn open(config: &PoolConfig, tune: impl FnOnce(&mut Builder)) -> Result<Fred, Po
         username: address.user,
         password: address.password,
         database: Some(u8::try_from(address.database).map_err(refused)?),
+        version: match config
+            .endpoint
+            .connection_info()
+            .redis_settings()
+            .protocol()
+        {
+            redis::ProtocolVersion::RESP3 => RespVersion::RESP3,
+            _ => RespVersion::RESP2,
+        },
         ..Config::default()
     };
     let mut builder = Builder::from_config(documented.clone());

@@ -27,7 +27,7 @@ use self::backend::{Figures, StockBackend, StockPool};
 use crate::{Nature, Shows, Subject};
 
 /// How long one check may take with a subject that is free to hang.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// All of them.
 pub fn all() -> Vec<Subject> {
@@ -52,6 +52,7 @@ const LENDS: Nature = Nature {
         opened_and_closed: false,
         reasons: false,
     },
+    dials: true,
     closes: false,
     renews: false,
     speaks_the_contract: false,
@@ -61,6 +62,12 @@ const LENDS: Nature = Nature {
 const SHARES: Nature = Nature {
     lends: false,
     ..LENDS
+};
+
+/// Clones of connections that the caller opens.
+const IS_MADE_CONNECTED: Nature = Nature {
+    dials: false,
+    ..SHARES
 };
 
 /// The subject that `open` makes.

@@ -9,7 +9,7 @@ use respool_core::{BackendInfo, PoolConfig, PoolError};
 
 use super::backend::{StockPool, Taken};
 use super::connected_once::ConnectedOnce;
-use super::{SHARES, refused, subject};
+use super::{IS_MADE_CONNECTED, SHARES, refused, subject};
 use crate::Subject;
 
 const MANAGER: BackendInfo = BackendInfo {
@@ -29,7 +29,11 @@ const MULTIPLEXED: BackendInfo = BackendInfo {
 pub(super) fn subjects() -> Vec<Subject> {
     vec![
         subject(MANAGER, SHARES, Shared::<ConnectionManager>::open),
-        subject(MULTIPLEXED, SHARES, Shared::<MultiplexedConnection>::open),
+        subject(
+            MULTIPLEXED,
+            IS_MADE_CONNECTED,
+            Shared::<MultiplexedConnection>::open,
+        ),
     ]
 }
 

@@ -50,7 +50,10 @@ async fn show_everything(trial: &Trial, shown: &mut Shown) -> Result<(), Broken>
         working_pool(trial, shown, login).await?;
         refused_login(trial, shown, login).await?;
         login_where_none_is_wanted(trial, shown, login).await?;
-        login_repeated_by_the_server(trial, shown, login).await?;
+        // Pools of others are judged by what they say of their own accord.
+        if trial.nature().speaks_the_contract {
+            login_repeated_by_the_server(trial, shown, login).await?;
+        }
         lost_and_unanswered(trial, shown, login).await?;
     }
     malformed_urls(shown)?;
