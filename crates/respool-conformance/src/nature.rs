@@ -10,8 +10,7 @@ pub struct Nature {
     pub lends: bool,
     /// The figures that it shows of itself.
     pub shows: Shows,
-    /// Opens connections by itself, also after a failure. Otherwise it opens one when it is made, and
-    /// whoever makes it decides how often.
+    /// Opens connections again by itself. Otherwise it has one for as long as that lives.
     pub dials: bool,
     /// Can be closed while its handles live, so that those who wait hear of it.
     pub closes: bool,
@@ -75,10 +74,7 @@ impl Nature {
             self.shows.in_use && self.shows.opened_and_closed,
             "it doesn't count the connections that it opened and closed",
         );
-        let dials = (
-            self.dials,
-            "it connects when it is made, and its maker decides how often to try",
-        );
+        let dials = (self.dials, "it connects when it is made, and never again");
         let renews = (self.renews, "it has no settings for the age of connections");
         let (binds, reason) = match rule {
             "GET-1" | "GET-4" | "GET-5" | "GET-6" | "RET-1" | "RET-2" => lends,

@@ -55,6 +55,8 @@ pub(super) fn subjects() -> Vec<Subject> {
 /// which is none by default).
 ///
 /// It can't be told: `get_timeout`, or anything about the age of connections.
+///
+/// Built with its feature `i-tracking`: without it, it takes a pushed invalidation for a reply.
 fn open(config: &PoolConfig, tune: impl FnOnce(&mut Builder)) -> Result<Fred, PoolError> {
     let address = Address::of(config)?;
     let documented = Config {

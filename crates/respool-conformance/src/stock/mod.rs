@@ -64,8 +64,8 @@ const SHARES: Nature = Nature {
     ..LENDS
 };
 
-/// Clones of connections that the caller opens.
-const IS_MADE_CONNECTED: Nature = Nature {
+/// Clones of a connection that nothing replaces.
+const ENDS_WITH_ITS_CONNECTION: Nature = Nature {
     dials: false,
     ..SHARES
 };

@@ -9,7 +9,7 @@ use respool_core::{BackendInfo, PoolConfig, PoolError};
 
 use super::backend::{StockPool, Taken};
 use super::connected_once::ConnectedOnce;
-use super::{IS_MADE_CONNECTED, SHARES, refused, subject};
+use super::{ENDS_WITH_ITS_CONNECTION, SHARES, refused, subject};
 use crate::Subject;
 
 const MANAGER: BackendInfo = BackendInfo {
@@ -31,7 +31,7 @@ pub(super) fn subjects() -> Vec<Subject> {
         subject(MANAGER, SHARES, Shared::<ConnectionManager>::open),
         subject(
             MULTIPLEXED,
-            IS_MADE_CONNECTED,
+            ENDS_WITH_ITS_CONNECTION,
             Shared::<MultiplexedConnection>::open,
         ),
     ]

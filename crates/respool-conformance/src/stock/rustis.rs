@@ -12,7 +12,7 @@ use rustis::resp::{BulkString, CommandBuilder, Value};
 use super::backend::{StockPool, Taken};
 use super::bb8_redis::{self, LazyPool};
 use super::connected_once::ConnectedOnce;
-use super::{Address, IS_MADE_CONNECTED, error_reply, refused, subject};
+use super::{Address, SHARES, error_reply, refused, subject};
 use crate::Subject;
 
 const CLIENT: BackendInfo = BackendInfo {
@@ -34,7 +34,7 @@ const POOL: BackendInfo = BackendInfo {
 /// rule more and CMD-7 no longer.
 pub(super) fn subjects() -> Vec<Subject> {
     vec![
-        subject(CLIENT, IS_MADE_CONNECTED, |config| {
+        subject(CLIENT, SHARES, |config| {
             Ok(Shared {
                 config: settings(config)?,
                 client: ConnectedOnce::new(),

@@ -31,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn dialling_is_bounded(trial: &Trial) -> Finding {
     let case = |case| move |broken: Broken| broken.in_case(case);
     trial.block_on(async {
+        // Pools of others are judged by how often they ask a server that has gone.
+        if !trial.nature().speaks_the_contract {
+            return hangs_up(trial).await;
+        }
         let (evidence, (), ()) = tokio::try_join!(
             async {
                 hangs_up(trial)
@@ -47,12 +51,16 @@ pub(crate) fn dialling_is_bounded(trial: &Trial) -> Finding {
 /// Several pools that begin at the same time, each with a way to the server of its own.
 async fn hangs_up(trial: &Trial) -> Finding {
     let mut gone = trial.server().await?;
-    gone.kill().await;
     let mut fronts = Vec::new();
     for _ in 0..POOLS {
         let proxy = trial.proxy(&gone).await?;
-        proxy.slow_accept(Some(HOLD));
-        fronts.push(Front::new(trial, proxy)?);
+        fronts.push(Front::new(trial, proxy).await?);
+    }
+    gone.kill().await;
+    for front in &mut fronts {
+        front.proxy.slow_accept(Some(HOLD));
+        front.proxy.cut();
+        front.begin();
     }
     let started = Instant::now();
     while started.elapsed() < OUTAGE {
@@ -63,10 +71,9 @@ async fn hangs_up(trial: &Trial) -> Finding {
     }
     let mut pauses = Vec::new();
     for front in &fronts {
-        ensure!(front.tried() > 0, expected: "attempts to connect", seen: "none");
         front.expect_few()?;
-        // Pools of others are judged by how often they ask a server that is down, not by how.
         if !front.pool.is_bare() {
+            ensure!(front.tried() > 0, expected: "attempts to connect", seen: "none");
             front.expect_one_at_a_time()?;
         }
         pauses.extend(front.later_pauses());
@@ -119,7 +126,8 @@ async fn refuses(trial: &Trial) -> Result<(), Broken> {
 }
 
 async fn front_in_an_outage(trial: &Trial, proxy: FaultProxy) -> Result<Front, Broken> {
-    let mut front = Front::new(trial, proxy)?;
+    let mut front = Front::new(trial, proxy).await?;
+    front.begin();
     let started = Instant::now();
     while started.elapsed() < OUTAGE {
         front.look(started.elapsed());
@@ -131,6 +139,8 @@ async fn front_in_an_outage(trial: &Trial, proxy: FaultProxy) -> Result<Front, B
 /// A pool with a crowd of callers, and what is seen of its dialling from the other side.
 struct Front {
     proxy: FaultProxy,
+    /// Connections accepted before the outage.
+    before: u64,
     pool: Pool,
     crowd: JoinSet<Result<(), Broken>>,
     /// When each attempt was first seen.
@@ -144,14 +154,33 @@ struct Front {
 }
 
 impl Front {
-    fn new(trial: &Trial, proxy: FaultProxy) -> Result<Self, Broken> {
+    /// A pool that has not connected yet; those of others have, because how often to try at first is
+    /// their maker's choice.
+    async fn new(trial: &Trial, proxy: FaultProxy) -> Result<Self, Broken> {
         let mut config = trial.config(&proxy.url());
         config.get_timeout = Some(Duration::from_secs(20));
         let pool = trial.pool(config)?;
-        let mut crowd = JoinSet::new();
+        if pool.is_bare() {
+            Way::Shared.echo(&pool, "before").await?;
+        }
+        Ok(Front {
+            before: proxy.accepted(),
+            proxy,
+            pool,
+            crowd: JoinSet::new(),
+            attempts: Vec::new(),
+            knows: false,
+            looks: 0,
+            crowded_looks: 0,
+            most_at_once: 0,
+        })
+    }
+
+    /// Lets the crowd come.
+    fn begin(&mut self) {
         for number in 0..ASKERS {
-            let pool = pool.clone();
-            crowd.spawn(async move {
+            let pool = self.pool.clone();
+            self.crowd.spawn(async move {
                 let word = format!("word {number}");
                 let way = Way::BOTH[usize::from(number % 4 == 0)];
                 loop {
@@ -163,20 +192,10 @@ impl Front {
                 }
             });
         }
-        Ok(Front {
-            proxy,
-            pool,
-            crowd,
-            attempts: Vec::new(),
-            knows: false,
-            looks: 0,
-            crowded_looks: 0,
-            most_at_once: 0,
-        })
     }
 
     fn look(&mut self, now: Duration) {
-        let tried = self.proxy.accepted();
+        let tried = self.proxy.accepted() - self.before;
         let open = self.proxy.open();
         self.attempts.resize(tried as usize, now);
         if self.knows {
