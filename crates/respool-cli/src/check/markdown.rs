@@ -88,8 +88,13 @@ fn evidence(candidate: &Candidate, reports: &[Report]) -> String {
     text
 }
 
-/// Markdown takes angle brackets and stars for its own.
+/// In a few words, and without what Markdown takes for its own.
 fn one_line(evidence: &str) -> String {
+    const MOST: usize = 240;
     let line = evidence.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.replace('<', "&lt;").replace('*', "\\*")
+    let mut short: String = line.chars().take(MOST).collect();
+    if short.len() < line.len() {
+        short.push('…');
+    }
+    short.replace('<', "&lt;").replace('*', "\\*")
 }
