@@ -17,7 +17,8 @@ pub const BACKEND: BackendEntry = BackendEntry {
 /// What this backend can do beyond the rules that are a MUST for all.
 pub const CAPABILITIES: Capabilities = RedisLink::CAPABILITIES;
 
-/// A pool of bb8's. Opens no connection and needs no runtime.
+/// A pool of bb8's. Needs no runtime, and opens no connection
+/// itself ([`BackendEntry::build`]).
 ///
 /// # Errors
 ///

@@ -42,7 +42,7 @@
 //!
 //! **4. Run it**: `cargo test --test conformance` runs all, `cargo test --test conformance get_5`
 //! the check of one rule, and `-- --nocapture` after it also prints the evidence of what was kept.
-//! On two cores all of them take about twenty seconds. A check takes one or a few of these; one that
+//! On two cores all of them take about half a minute. A check takes one or a few of these; one that
 //! has not ended within a minute is broken.
 //!
 //! # Reading what it says

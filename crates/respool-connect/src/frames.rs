@@ -86,7 +86,7 @@ impl Word {
     }
 }
 
-/// What is malformed, in words that end "protocol error: ".
+/// What is malformed, in words to follow "protocol error: ".
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Violation(String);
 

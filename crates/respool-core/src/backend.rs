@@ -255,7 +255,8 @@ pub struct KnownFailure {
 pub struct BackendEntry {
     /// What it is.
     pub info: BackendInfo,
-    /// Builds a pool. Opens no connection, needs no runtime; wrong settings are refused with
+    /// Builds a pool. Needs no runtime; opens no connection but those that `min_idle` asks for,
+    /// in the background, where it is called inside a runtime. Wrong settings are refused with
     /// [`PoolError::Config`].
     pub build: fn(PoolConfig) -> Result<Pool, PoolError>,
 }

@@ -61,7 +61,8 @@ pub const CAPABILITIES: Capabilities = {
     capabilities
 };
 
-/// A pool of mobc's with the stock manager of mobc-redis. Opens no connection and needs no runtime.
+/// A pool of mobc's with the stock manager of mobc-redis. Needs no runtime, and opens no connection
+/// itself ([`BackendEntry::build`]).
 ///
 /// # Errors
 ///

@@ -22,7 +22,8 @@ pub const CAPABILITIES: Capabilities = {
     capabilities
 };
 
-/// A pool whose clients share connections. Opens no connection and needs no runtime.
+/// A pool whose clients share connections. Needs no runtime, and opens no connection
+/// itself ([`BackendEntry::build`]).
 ///
 /// # Errors
 ///

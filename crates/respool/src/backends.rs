@@ -40,7 +40,9 @@ pub async fn connect(url: impl AsRef<str>) -> Result<Pool, PoolError> {
     Ok(pool)
 }
 
-/// Builds a pool. Opens no connection and needs no runtime: the first `get` does both.
+/// Builds a pool. Opens no connection and needs no runtime: the first `get` does both. Only
+/// connections that `min_idle` asks for are opened at once, in the background, where there is a
+/// runtime.
 ///
 /// # Errors
 ///
