@@ -72,6 +72,22 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// A snapshot whose figures add up (SEE-1), and which is at rest when the pool is (SEE-2).
     fn status(&self) -> Status;
 
+    /// Allows for `max_size` connections from now on ([`Capabilities::resizes`]). More: callers that
+    /// wait are served at once. Fewer: idle connections above it are closed, and connections that
+    /// are lent when they come back; nobody loses one that he holds.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Unsupported`] where the backend can't, [`PoolError::Closed`].
+    fn set_max_size(&self, max_size: usize) -> Result<(), PoolError> {
+        let _ = max_size;
+        Err(PoolError::unsupported(
+            "set_max_size",
+            self.info().name,
+            "build a new pool of the other size, or choose another backend",
+        ))
+    }
+
     /// What this backend can do beyond the rules that are a MUST for all.
     fn capabilities(&self) -> Capabilities;
 
@@ -193,6 +209,8 @@ pub struct Capabilities {
     pub unix_sockets: bool,
     /// `min_idle` is kept up.
     pub min_idle: bool,
+    /// `max_size` can be [changed](Backend::set_max_size) while the pool is in use.
+    pub resizes: bool,
 }
 
 impl Capabilities {
@@ -204,6 +222,7 @@ impl Capabilities {
         sees_closed_sockets: false,
         unix_sockets: false,
         min_idle: false,
+        resizes: false,
     };
 
     /// Each capability by name, with whether it is claimed.
@@ -218,6 +237,7 @@ impl Capabilities {
             ("sees_closed_sockets", self.sees_closed_sockets),
             ("unix_sockets", self.unix_sockets),
             ("min_idle", self.min_idle),
+            ("resizes", self.resizes),
         ]
         .into_iter()
     }

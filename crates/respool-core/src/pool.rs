@@ -88,6 +88,23 @@ impl Pool {
         self.handle.backend.status()
     }
 
+    /// Allows for `max_size` connections from now on, while the pool is in use. With more, callers
+    /// that wait are served at once; with fewer, connections above it are closed when they are idle
+    /// or come back, and nobody loses one that he holds. [`Pool::config`] keeps what the pool was
+    /// built with; [`Status::max_size`] tells what holds now.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Unsupported`] where the backend can't ([`Capabilities::resizes`]),
+    /// [`PoolError::Config`] for a size out of bounds, [`PoolError::Closed`].
+    pub fn set_max_size(&self, max_size: usize) -> Result<(), PoolError> {
+        let mut config = self.handle.config.clone();
+        config.max_size = max_size;
+        config.min_idle = config.min_idle.min(max_size);
+        config.checked()?;
+        self.handle.backend.set_max_size(max_size)
+    }
+
     /// What this pool's backend can do.
     pub fn capabilities(&self) -> Capabilities {
         self.handle.backend.capabilities()
