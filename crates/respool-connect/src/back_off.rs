@@ -8,7 +8,7 @@ const LONGEST: Duration = Duration::from_millis(500);
 
 /// How long to wait before the next attempt to connect after `failures` in a row: exponential,
 /// with half of it left to chance, so that many processes don't return as one.
-pub(crate) fn pause(failures: u32) -> Duration {
+pub fn pause(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let whole = LONGEST.min(FIRST * (1 << doublings));
     whole / 2 + whole.mul_f64(fastrand::f64() / 2.0)

@@ -32,7 +32,7 @@ const DEEPEST: usize = 100;
 ///
 /// Strings are skipped, not read; nothing is copied. It allocates only for collections, once.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub struct Frames {
     /// Collections under way, the outermost first.
     open: Vec<Collection>,
     place: Place,
@@ -51,6 +51,17 @@ pub(crate) struct Frame<'a> {
     /// Its type.
     pub(crate) kind: u8,
     word: &'a [u8],
+}
+
+/// Where a frame has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// How many bytes belonged to it.
+    pub used: usize,
+    /// Its type.
+    pub kind: u8,
+    /// Whether it is the server's word for a subscription.
+    pub subscribes: bool,
 }
 
 impl Frame<'_> {
@@ -88,12 +99,22 @@ impl Word {
 
 /// What is malformed, in words to follow "protocol error: ".
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Violation(String);
+pub struct Violation(String);
 
 impl Violation {
     /// A reply, in a place where none is due.
-    pub(crate) fn unasked() -> Self {
+    pub fn unasked() -> Self {
         Violation("a reply that nobody asked for".to_owned())
+    }
+
+    /// More messages than anybody reads.
+    pub fn too_many_messages() -> Self {
+        Violation("more pushed messages than were read".to_owned())
+    }
+
+    /// Well formed, but `error` says that it makes no sense.
+    pub fn not_understood(error: &redis::RedisError) -> Self {
+        Violation(error.to_string())
     }
 }
 
@@ -118,7 +139,8 @@ enum Place {
 }
 
 impl Frames {
-    pub(crate) fn new() -> Self {
+    /// At the beginning of a frame.
+    pub fn new() -> Self {
         Frames {
             open: Vec::new(),
             place: Place::Start,
@@ -158,6 +180,32 @@ impl Frames {
         Ok(())
     }
 
+    /// Goes on with `bytes` up to the end of the first frame that ends in them; `None` when all of
+    /// them were taken and none did.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong. Nothing is to be made of the rest.
+    pub fn next(&mut self, bytes: &[u8]) -> Result<Option<Ended>, Violation> {
+        let mut used = 0;
+        while used < bytes.len() {
+            used += self.step(&bytes[used..])?;
+            if std::mem::replace(&mut self.has_ended, false) {
+                self.arrived = 0;
+                let frame = Frame {
+                    kind: self.kind,
+                    word: &self.word.bytes[..self.word.length],
+                };
+                return Ok(Some(Ended {
+                    used,
+                    kind: frame.kind,
+                    subscribes: frame.subscribes(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes one byte, or as much of a line or string as is there; says how much that was.
     fn step(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
         let used = match &self.place {
@@ -174,7 +222,7 @@ impl Frames {
     }
 
     /// Whether a reply has begun to arrive that is large, or has turned out to be.
-    pub(crate) fn is_large(&self) -> bool {
+    pub fn is_large(&self) -> bool {
         let announced = match self.place {
             Place::Text(left) => left,
             _ => 0,
@@ -183,12 +231,12 @@ impl Frames {
     }
 
     /// Takes lines of any length from now on: MONITOR writes whole commands into them.
-    pub(crate) fn allow_long_lines(&mut self) {
+    pub fn allow_long_lines(&mut self) {
         self.longest_line = LONGEST_STRING;
     }
 
     /// Whether a frame has begun and not ended.
-    pub(crate) fn is_within(&self) -> bool {
+    pub fn is_within(&self) -> bool {
         self.arrived > 0
     }
 

@@ -2,7 +2,7 @@ mod place;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,9 @@ pub use place::Place;
 ///
 /// The lock guards counters only: nothing waits, calls out or drops a connection under it.
 pub struct Ledger {
-    max_size: usize,
+    max_size: AtomicUsize,
+    /// Permits that a smaller `max_size` takes back as they become free.
+    surplus: Mutex<usize>,
     min_idle: usize,
     limits: Limits,
     counts: Mutex<Counts>,
@@ -94,7 +96,8 @@ impl Ledger {
     /// The ledger of a pool of `config`.
     pub fn new(config: &PoolConfig) -> Arc<Self> {
         Arc::new(Ledger {
-            max_size: config.max_size,
+            max_size: AtomicUsize::new(config.max_size),
+            surplus: Mutex::new(0),
             min_idle: config.min_idle,
             limits: Limits::new(config),
             counts: Mutex::default(),
@@ -106,13 +109,23 @@ impl Ledger {
         })
     }
 
+    /// The most connections that may exist.
+    pub fn max_size(&self) -> usize {
+        self.max_size.load(Ordering::Relaxed)
+    }
+
+    /// The fewest connections that are to be idle.
+    pub fn min_idle(&self) -> usize {
+        self.min_idle
+    }
+
     /// A snapshot whose figures add up.
     pub fn status(&self) -> Status {
         self.farewells.sweep();
         let is_closed = self.is_closed();
         let counts = self.counts();
         let mut status = Status::default();
-        status.max_size = self.max_size;
+        status.max_size = self.max_size();
         status.idle = counts.idle;
         status.in_use = counts.in_use;
         status.connecting = counts.connecting;
@@ -126,7 +139,7 @@ impl Ledger {
 
     /// Whether every slot has its connection handed out: who waits now waits for a slot.
     pub fn is_exhausted(&self) -> bool {
-        self.counts().in_use >= self.max_size
+        self.counts().in_use >= self.max_size()
     }
 
     /// Counts a caller of `get` until the guard is dropped.
@@ -151,7 +164,15 @@ impl Ledger {
     /// A connection that was closed makes room only when the server has let go of it: otherwise
     /// the server would see `max_size` and the newcomer.
     pub async fn opening(self: &Arc<Self>) -> Opening {
-        let permit = self.farewells.permit(&self.permits).await;
+        let permit = loop {
+            let permit = self.farewells.permit(&self.permits).await;
+            let mut surplus = self.surplus();
+            if *surplus == 0 {
+                break permit;
+            }
+            *surplus -= 1;
+            permit.forget();
+        };
         self.counts().connecting += 1;
         Opening {
             ledger: self.clone(),
@@ -234,6 +255,16 @@ impl Ledger {
         next
     }
 
+    /// When the next connection is too old, of those whose time is not up at `now`.
+    pub fn next_to_expire(&self, now: Instant) -> Option<Instant> {
+        let counts = self.counts();
+        let ends = counts
+            .open_now
+            .values()
+            .filter_map(|entry| entry.expires_at);
+        ends.filter(|end| *end > now).min()
+    }
+
     /// Ends the idle connections that the server has ended: nobody may come to notice it, and
     /// `min_idle` counts on them.
     pub(crate) fn end_lost(&self) {
@@ -278,7 +309,7 @@ impl Ledger {
     }
 
     /// Whether some are to be idle at all times.
-    pub(crate) fn keeps_some_idle(&self) -> bool {
+    pub fn keeps_some_idle(&self) -> bool {
         self.min_idle > 0
     }
 
@@ -286,12 +317,31 @@ impl Ledger {
     pub(crate) fn wants_one_more_idle(&self) -> bool {
         let counts = self.counts();
         let size = counts.idle + counts.in_use + counts.connecting;
-        counts.idle < self.min_idle && size < self.max_size
+        counts.idle < self.min_idle && size < self.max_size()
     }
 
     /// Whether connections end by themselves, or are opened ahead.
     pub(crate) fn needs_upkeep(&self) -> bool {
         self.keeps_some_idle() || self.limits.end_connections()
+    }
+
+    /// Tells the upkeep that it has something to do.
+    pub fn want_upkeep(&self) {
+        self.upkeep.notify_one();
+    }
+
+    /// Allows for `max_size` connections from now on. Those above it keep their permits until they
+    /// end, and none is opened before.
+    pub fn set_max_size(&self, max_size: usize) {
+        let mut surplus = self.surplus();
+        let before = self.max_size.swap(max_size, Ordering::Relaxed) + *surplus;
+        *surplus = 0;
+        if max_size >= before {
+            self.permits.add_permits(max_size - before);
+        } else {
+            let wanted = before - max_size;
+            *surplus = wanted - self.permits.forget_permits(wanted);
+        }
     }
 
     /// Ends when the upkeep has something to do sooner than it knew. One waits at a time.
@@ -312,6 +362,12 @@ impl Ledger {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Nothing under this lock can panic half-way.
         self.counts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn surplus(&self) -> MutexGuard<'_, usize> {
+        self.surplus
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -33,8 +33,10 @@ mod socket;
 mod upkeep;
 mod wrapped;
 
+pub use back_off::pause;
 pub use dialler::{Dial, Dialler};
 pub use farewell::Parting;
+pub use frames::{Ended, Frames, Violation};
 pub use ledger::{CloseNow, Ledger, Opening, Place};
 pub use link::{Glance, Link};
 #[cfg(feature = "mobc")]
@@ -42,7 +44,12 @@ pub use mobc_slots::MobcSlots;
 pub use owed::Owed;
 pub use poll::{at_once, run_to_end};
 pub use redis_dial::RedisDial;
+/// The value of a reply that has arrived whole.
+pub fn decode(frame: &[u8]) -> redis::RedisResult<redis::Value> {
+    redis::parse_redis_value(frame)
+}
 pub use redis_link::{RedisLink, SharedParts};
 pub use runtime_watch::RuntimeWatch;
 pub use socket::{Look, Socket, SocketStream, turns_away};
+pub use upkeep::{Kept, Upkeep};
 pub use wrapped::{LaneOfPool, Slots, Wrapped};

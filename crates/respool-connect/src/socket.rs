@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redis::ConnectionAddr;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -127,6 +127,68 @@ impl Socket {
         SocketStream::new(self.clone())
     }
 
+    /// Reads what has come, or has `context` woken when something does. Nothing read into a buffer
+    /// with room means that the server has ended the connection.
+    pub fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = match self.read_at_once(buffer) {
+            Some(read) => Poll::Ready(read),
+            None => self.with_net(|stream| stream.poll_read(context, buffer)),
+        };
+        if let Poll::Ready(Ok(())) = outcome
+            && buffer.filled().len() == before
+            && buffer.remaining() > 0
+        {
+            self.ended.store(true, Ordering::Release);
+        }
+        outcome
+    }
+
+    /// Writes as much as there is room for, or has `context` woken when there is some.
+    pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.with_net(|stream| stream.poll_write(context, bytes))
+    }
+
+    /// What there is to read, where the socket was seen to have something.
+    fn read_at_once(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        if !self.read_now.load(Ordering::Relaxed) {
+            return None;
+        }
+        let read = self.net().as_ref()?.read(buffer);
+        if read
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        {
+            self.read_now.store(false, Ordering::Relaxed);
+            return None;
+        }
+        Some(read)
+    }
+
+    fn with_net<T>(
+        &self,
+        operation: impl FnOnce(&mut NetStream) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let outcome = match self.net().as_mut() {
+            Some(net) => operation(&mut net.stream),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        };
+        if matches!(outcome, Poll::Ready(Err(_))) {
+            self.ended.store(true, Ordering::Release);
+        }
+        outcome
+    }
+
+    /// Whether the runtime knows of something that happened to the socket: bytes, or its end. Costs
+    /// no system call, and sees only what the runtime has had a turn to notice.
+    pub fn has_news(&self) -> bool {
+        self.net().as_ref().is_none_or(|net| net.stream.has_news())
+    }
+
     /// Whether the stream has ended, failed, or was dropped, as far as anybody noticed.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
@@ -182,6 +244,13 @@ impl Socket {
             // Already gone is as good.
             let _ = net.stream.sock_ref().shutdown(std::net::Shutdown::Write);
         }
+    }
+
+    /// Closes it for good and at once, both ways: for a server that would never hear a goodbye.
+    pub fn hang_up(&self) {
+        self.ended.store(true, Ordering::Release);
+        let net = self.net().take();
+        drop(net);
     }
 
     /// Whether the server has closed its side.
@@ -247,7 +316,7 @@ impl Socket {
 
     /// Why the server turns us away, if that is the first thing it ever said. Other errors may
     /// be harmless: servers before 7.2 answer a handshake's CLIENT SETINFO with one.
-    pub(crate) fn first_error(&self) -> Option<redis::RedisError> {
+    pub fn first_error(&self) -> Option<redis::RedisError> {
         let line = self.first_error_line()?;
         let (code, detail) = line.split_once(' ').unwrap_or((&line, ""));
         turns_away(code, detail)
@@ -255,7 +324,7 @@ impl Socket {
     }
 
     /// Whether what the server said so far begins as a reply does.
-    pub(crate) fn speaks_redis(&self) -> bool {
+    pub fn speaks_redis(&self) -> bool {
         const TYPES: &[u8] = b"+-:$*_#,(!=%~>|";
         match self.first_reply().as_deref() {
             Some([first, ..]) => TYPES.contains(first),
@@ -284,7 +353,7 @@ impl Socket {
 
     /// The handshake is over: stops keeping what the server sends. From now on a reply that nobody
     /// asked for ends the connection; before, a server may speak first, to turn us away.
-    pub(crate) fn handshake_is_over(&self) {
+    pub fn handshake_is_over(&self) {
         self.handshaking.store(false, Ordering::Relaxed);
         *self.first_reply() = None;
     }
@@ -296,7 +365,7 @@ impl Socket {
     }
 
     /// The next read takes what is there, whether the runtime knows of it or not.
-    pub(crate) fn read_now(&self) {
+    pub fn read_now(&self) {
         self.read_now.store(true, Ordering::Relaxed);
     }
 
@@ -306,7 +375,8 @@ impl Socket {
         Some((redis::ErrorKind::Parse, "protocol error", what.to_string()).into())
     }
 
-    fn keep_first_reply(&self, bytes: &[u8]) {
+    /// Keeps the beginning of what the server says while it does not serve yet, for an error message.
+    pub fn keep_first_reply(&self, bytes: &[u8]) {
         if !self.handshaking.load(Ordering::Relaxed) {
             return;
         }
@@ -372,6 +442,16 @@ impl NetStream {
             #[cfg(unix)]
             NetStream::Unix(stream) => SockRef::from(stream),
         }
+    }
+
+    fn has_news(&self) -> bool {
+        let nothing = || Err(io::ErrorKind::Interrupted.into());
+        let asked: io::Result<()> = match self {
+            NetStream::Tcp(stream) => stream.try_io(Interest::READABLE, nothing),
+            #[cfg(unix)]
+            NetStream::Unix(stream) => stream.try_io(Interest::READABLE, nothing),
+        };
+        asked.is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
     }
 
     /// Moving works even when the runtime it came from has ended.

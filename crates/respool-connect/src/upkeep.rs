@@ -21,10 +21,54 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// One task does it, on a runtime that uses the pool: there is no other. When that runtime ends, or
 /// nobody drives it, the next `get` starts the task anew where it runs itself; until then nothing is
 /// lost, because a connection is looked at before it is handed out.
-pub(crate) struct Upkeep<D: Dial> {
-    dialler: Dialler<D>,
+pub struct Upkeep<K: Kept> {
+    kept: K,
     watch: Option<Arc<Watch>>,
     task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What an upkeep keeps: a pool's connections, however they are stored.
+pub trait Kept: Clone + Send + Sync + 'static {
+    /// Counts them.
+    fn ledger(&self) -> &Arc<Ledger>;
+
+    /// Ends the idle ones whose time is up at `now`, and says when the next one's may be.
+    fn end_expired(&self, now: Instant) -> Option<Instant>;
+
+    /// Ends the idle ones that the server has ended.
+    fn end_lost(&self);
+
+    /// Whether fewer are idle than `min_idle` asks for, and one more may be opened.
+    fn wants_one_more_idle(&self) -> bool;
+
+    /// Opens one that nobody has asked for yet. After a failure, says when to try again. Dropping the
+    /// future gives up.
+    fn open_ahead(&self) -> impl Future<Output = Result<(), Instant>> + Send;
+}
+
+impl<D: Dial> Kept for Dialler<D> {
+    fn ledger(&self) -> &Arc<Ledger> {
+        Dialler::ledger(self)
+    }
+
+    fn end_expired(&self, now: Instant) -> Option<Instant> {
+        let next = Dialler::ledger(self).end_expired(now);
+        self.forget_ended();
+        next
+    }
+
+    fn end_lost(&self) {
+        Dialler::ledger(self).end_lost();
+        self.forget_ended();
+    }
+
+    fn wants_one_more_idle(&self) -> bool {
+        Dialler::ledger(self).wants_one_more_idle()
+    }
+
+    async fn open_ahead(&self) -> Result<(), Instant> {
+        Dialler::open_ahead(self).await
+    }
 }
 
 /// How the task is doing, for those who can't see its runtime.
@@ -35,10 +79,10 @@ struct Watch {
     due: AtomicU64,
 }
 
-impl<D: Dial> Upkeep<D> {
-    /// The upkeep of the pool that `dialler` opens connections for; nothing runs yet.
-    pub(crate) fn new(dialler: Dialler<D>) -> Self {
-        let watch = dialler.ledger().needs_upkeep().then(|| {
+impl<K: Kept> Upkeep<K> {
+    /// The upkeep of what is `kept`; nothing runs yet.
+    pub fn new(kept: K) -> Self {
+        let watch = kept.ledger().needs_upkeep().then(|| {
             Arc::new(Watch {
                 started: Instant::now(),
                 runs: AtomicBool::new(false),
@@ -46,14 +90,14 @@ impl<D: Dial> Upkeep<D> {
             })
         });
         Upkeep {
-            dialler,
+            kept,
             watch,
             task: Mutex::default(),
         }
     }
 
     /// Sees to it that it runs, if the caller is on a runtime. Two loads when all is well.
-    pub(crate) fn ensure(&self) {
+    pub fn ensure(&self) {
         let Some(watch) = &self.watch else {
             return;
         };
@@ -64,26 +108,33 @@ impl<D: Dial> Upkeep<D> {
             return;
         };
         let mut task = self.task();
-        if watch.is_in_time() || self.dialler.ledger().is_closed() {
+        if watch.is_in_time() || self.kept.ledger().is_closed() {
             return;
         }
         watch.runs.store(true, Ordering::Release);
         watch.note_next(None);
-        let run = keep_up(self.dialler.clone(), Running(watch.clone()));
+        let run = keep_up(self.kept.clone(), Running(watch.clone()));
         if let Some(stuck) = task.replace(here.spawn(run)) {
             stuck.abort();
         }
     }
 
+    /// Whether there is a task, or nothing to do for one. One load; it doesn't tell whether somebody
+    /// drives the task's runtime.
+    pub fn runs(&self) -> bool {
+        let watch = self.watch.as_ref();
+        watch.is_none_or(|watch| watch.runs.load(Ordering::Acquire))
+    }
+
     /// Ends it, and waits until its task is gone. Dropping the future has ended it all the same.
-    pub(crate) async fn end(&self) {
+    pub async fn end(&self) {
         if let Some(task) = self.end_now() {
             let _ = task.await;
         }
     }
 
     /// Ends it; its task is gone as soon as its runtime has a turn.
-    pub(crate) fn end_now(&self) -> Option<JoinHandle<()>> {
+    pub fn end_now(&self) -> Option<JoinHandle<()>> {
         let task = self.task().take();
         if let Some(task) = &task {
             task.abort();
@@ -125,18 +176,17 @@ impl Drop for Running {
     }
 }
 
-async fn keep_up<D: Dial>(dialler: Dialler<D>, running: Running) {
-    let ledger: Arc<Ledger> = dialler.ledger().clone();
+async fn keep_up<K: Kept>(kept: K, running: Running) {
+    let ledger: Arc<Ledger> = kept.ledger().clone();
     while !ledger.is_closed() {
         let now = Instant::now();
-        let mut next = ledger.end_expired(now);
+        let mut next = kept.end_expired(now);
         if ledger.keeps_some_idle() {
-            ledger.end_lost();
+            kept.end_lost();
             next = [next, Some(now + LOOK_EVERY)].into_iter().flatten().min();
         }
-        dialler.forget_ended();
-        if ledger.wants_one_more_idle() {
-            match dialler.open_ahead().await {
+        if kept.wants_one_more_idle() {
+            match kept.open_ahead().await {
                 Ok(()) => continue,
                 Err(again_at) => next = [next, Some(again_at)].into_iter().flatten().min(),
             }

@@ -46,7 +46,7 @@ pub struct Wrapped<S: Slots> {
     slots: S,
     dialler: Dialler<S::Dial>,
     ledger: Arc<Ledger>,
-    upkeep: Upkeep<S::Dial>,
+    upkeep: Upkeep<Dialler<S::Dial>>,
     info: BackendInfo,
     capabilities: Capabilities,
     lane: Option<Box<dyn LaneOfPool>>,

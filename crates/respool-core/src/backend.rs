@@ -1,9 +1,10 @@
 use std::fmt;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::{CloseReason, Pool, PoolConfig, PoolError, Status};
 
@@ -106,13 +107,36 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn close_now(&self);
 }
 
-/// A connection that a backend lends. Dropping it gives it back, anywhere: outside a runtime, on
-/// another thread, while unwinding (RET-1, RET-2).
+/// A connection that a backend lends. [`give_back`](Connection::give_back) gives it back, anywhere:
+/// outside a runtime, on another thread, while unwinding (RET-1, RET-2). Merely dropped it may be
+/// closed instead, but its slot is free all the same.
 ///
 /// Both request methods of [`ConnectionLike`] may be dropped at any await; afterwards the
 /// connection must still give each reply to its own request (CMD-1), or refuse to work.
 /// A backend adds no time-out to a request: [`PooledConnection`](crate::PooledConnection) does.
 pub trait Connection: ConnectionLike + Send {
+    /// Gives it back. A connection that is boxed from birth goes on in the same box, so that taking
+    /// one out and giving it back allocates nothing. Layers pass it on.
+    fn give_back(self: Box<Self>) {}
+
+    /// The next message that the server pushed without being asked for it: what came to a
+    /// subscription, what MONITOR shows, an invalidated key. Messages that arrive while a command
+    /// waits for its reply are kept, in order. Dropping whoever polls loses none.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Unsupported`] where [`Capabilities::messages`] is false; that the connection was
+    /// lost.
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
+        let _ = context;
+        Poll::Ready(Err(PoolError::unsupported(
+            "a stream of messages",
+            "this one",
+            "choose a backend that has them, such as native, or redis::Client::get_async_pubsub",
+        )
+        .into()))
+    }
+
     /// A request was given up after it may have been sent: its reply is still owed. The backend
     /// discards that reply before it lends the connection again, or replaces the connection.
     fn owe_reply(&mut self);
@@ -211,6 +235,8 @@ pub struct Capabilities {
     pub min_idle: bool,
     /// `max_size` can be [changed](Backend::set_max_size) while the pool is in use.
     pub resizes: bool,
+    /// What the server pushes can be [read](Connection::poll_message) as a stream.
+    pub messages: bool,
 }
 
 impl Capabilities {
@@ -223,6 +249,7 @@ impl Capabilities {
         unix_sockets: false,
         min_idle: false,
         resizes: false,
+        messages: false,
     };
 
     /// Each capability by name, with whether it is claimed.
@@ -238,6 +265,7 @@ impl Capabilities {
             ("unix_sockets", self.unix_sockets),
             ("min_idle", self.min_idle),
             ("resizes", self.resizes),
+            ("messages", self.messages),
         ]
         .into_iter()
     }

@@ -1,7 +1,10 @@
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::stream::{self, Stream};
 use redis::aio::ConnectionLike;
 use redis::{
     Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
@@ -69,6 +72,38 @@ impl PooledConnection {
             Some(connection) => Ok(DetachedConnection::new(connection.detach()?)),
             None => Err(PoolError::Closed),
         }
+    }
+
+    /// The next message that the server pushed: what came to a subscription (SUBSCRIBE and the like,
+    /// sent on this connection before), what MONITOR shows, an invalidated key. Waits for as long as
+    /// it takes; messages that arrive while a command waits for its reply are kept, in order.
+    ///
+    /// A message has the shape in which the server sends it: an array or a push of its kind, channel
+    /// and payload. Dropping the future loses none.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Unsupported`] where the backend has no messages
+    /// ([`crate::Capabilities::messages`]); [`CommandError`] when the connection is lost.
+    pub async fn next_message(&mut self) -> RedisResult<Value> {
+        in_a_runtime()?;
+        let message = poll_fn(|context| match self.usable() {
+            Ok(connection) => connection.poll_message(context),
+            Err(reason) => Poll::Ready(Err(CommandError::not_sent(MESSAGES, reason).into())),
+        })
+        .await;
+        self.verdict(&|| MESSAGES.to_owned(), Outcome::Replied(message))
+    }
+
+    /// [`next_message`](PooledConnection::next_message) as a stream, which ends after an error.
+    pub fn messages(&mut self) -> impl Stream<Item = RedisResult<Value>> + Send + '_ {
+        stream::unfold(Some(self), |connection| async move {
+            let connection = connection?;
+            match connection.next_message().await {
+                Ok(message) => Some((Ok(message), Some(connection))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
     }
 
     /// Whether this connection has failed or was given up: commands on it are refused, and it
@@ -237,6 +272,9 @@ impl Drop for PooledConnection {
         if !self.session.is_clean() {
             self.condemn(CloseReason::SessionChanged);
         }
+        if let Some(connection) = self.connection().take() {
+            connection.give_back();
+        }
     }
 }
 
@@ -323,6 +361,9 @@ async fn within<T>(
         },
     }
 }
+
+/// What waited for a message is called in an error.
+const MESSAGES: &str = "next message";
 
 /// Whether an error leaves the connection in a state that nobody knows.
 fn ends_connection(error: &RedisError) -> bool {

@@ -74,13 +74,15 @@ pub enum CloseReason {
     Detached,
     /// A lane of shared commands had nothing to do, and a caller needed its slot.
     MadeRoom,
+    /// The pool was made smaller.
+    Resized,
     /// The pool was closed, or its last handle was dropped.
     PoolClosed,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`ClosedCounts::iter`].
-    pub const ALL: [CloseReason; 9] = [
+    pub const ALL: [CloseReason; 10] = [
         CloseReason::Broken,
         CloseReason::TimedOut,
         CloseReason::Cancelled,
@@ -89,6 +91,7 @@ impl CloseReason {
         CloseReason::NodeUnfit,
         CloseReason::Detached,
         CloseReason::MadeRoom,
+        CloseReason::Resized,
         CloseReason::PoolClosed,
     ];
 
@@ -103,6 +106,7 @@ impl CloseReason {
             CloseReason::NodeUnfit => "node_unfit",
             CloseReason::Detached => "detached",
             CloseReason::MadeRoom => "made_room",
+            CloseReason::Resized => "resized",
             CloseReason::PoolClosed => "pool_closed",
         }
     }

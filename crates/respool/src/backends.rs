@@ -15,6 +15,7 @@ macro_rules! backends {
 }
 
 backends! {
+    "native" => respool_native,
     "mobc" => respool_mobc,
     "deadpool" => respool_deadpool,
     "bb8" => respool_bb8,

@@ -76,6 +76,22 @@ impl Place {
         limits.glance(self.idle_since, self.entry.expires_at)
     }
 
+    /// When its own time is up, whatever it does.
+    pub fn expires_at(&self) -> Option<Instant> {
+        self.entry.expires_at
+    }
+
+    /// What time says of it to a pool that keeps its own account of who is idle.
+    pub fn glance_since(&self, idle_since: Instant) -> Glance {
+        let limits = &self.ledger.limits;
+        limits.glance(idle_since, self.entry.expires_at)
+    }
+
+    /// When its time is up, if it has been idle since then and stays so.
+    pub fn ends_at(&self, idle_since: Instant) -> Option<Instant> {
+        self.ledger.limits.end(idle_since, self.entry.expires_at)
+    }
+
     /// Whether it is older than its lifetime, and not to be used by anybody after its holder.
     pub fn has_outlived(&self) -> bool {
         self.entry

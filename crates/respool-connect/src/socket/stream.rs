@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{NetStream, Socket};
+use super::Socket;
 use crate::frames::{Frames, Violation};
 
 /// The side of a [`Socket`] that the redis crate reads and writes. It counts requests and replies as
@@ -31,22 +31,6 @@ impl SocketStream {
             owed: 0,
             counts: true,
         }
-    }
-
-    /// What there is to read, where the socket was seen to have something.
-    fn read_now(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
-        if !self.socket.read_now.load(Ordering::Relaxed) {
-            return None;
-        }
-        let read = self.socket.net().as_ref()?.read(buffer);
-        if read
-            .as_ref()
-            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-        {
-            self.socket.read_now.store(false, Ordering::Relaxed);
-            return None;
-        }
-        Some(read)
     }
 
     /// Takes note of what was written.
@@ -116,20 +100,6 @@ impl SocketStream {
         };
         self.socket.owed.store(owed, Ordering::Relaxed);
     }
-
-    fn with_net<T>(
-        &self,
-        operation: impl FnOnce(&mut NetStream) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        let outcome = match self.socket.net().as_mut() {
-            Some(net) => operation(&mut net.stream),
-            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        };
-        if matches!(outcome, Poll::Ready(Err(_))) {
-            self.socket.ended.store(true, Ordering::Release);
-        }
-        outcome
-    }
 }
 
 impl AsyncRead for SocketStream {
@@ -142,13 +112,10 @@ impl AsyncRead for SocketStream {
             return Poll::Ready(Err(self.refuse(violation)));
         }
         let before = buffer.filled().len();
-        let outcome = match self.read_now(buffer) {
-            Some(read) => Poll::Ready(read),
-            None => self.with_net(|stream| stream.poll_read(context, buffer)),
-        };
+        let outcome = self.socket.poll_read(context, buffer);
         if let Poll::Ready(Ok(())) = outcome {
             match &buffer.filled()[before..] {
-                [] if buffer.remaining() > 0 => self.socket.ended.store(true, Ordering::Release),
+                [] => {}
                 bytes => {
                     self.socket.reads.fetch_add(1, Ordering::Relaxed);
                     self.socket.keep_first_reply(bytes);
@@ -174,7 +141,7 @@ impl AsyncWrite for SocketStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = self.with_net(|stream| stream.poll_write(context, bytes));
+        let outcome = self.socket.poll_write(context, bytes);
         if let Poll::Ready(Ok(written)) = outcome {
             self.follow_requests(&bytes[..written]);
         }

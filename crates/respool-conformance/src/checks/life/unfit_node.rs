@@ -271,9 +271,13 @@ fn expect_some_error(outcome: RedisResult<Value>) -> Result<(), Broken> {
     }
 }
 
-/// Whether it is this error, alone or among those of a pipeline.
+/// Whether it is this error: alone, among those of a pipeline, or as what EXEC was refused for, in the
+/// words that a server has for that.
 fn has_code(error: &RedisError, code: &str) -> bool {
+    let cause = format!("discarded because of: {code} ");
+    let detail = error.detail().unwrap_or_default();
     error.code() == Some(code)
+        || (error.code() == Some("EXECABORT") && detail.contains(&cause))
         || error
             .clone()
             .into_server_errors()

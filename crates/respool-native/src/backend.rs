@@ -1,0 +1,205 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use respool_connect::{Glance, Upkeep};
+use respool_core::{
+    Backend, BackendEntry, BackendInfo, Capabilities, CloseReason, Connection, Deadline, Pool,
+    PoolConfig, PoolError, Status, TimeoutKind,
+};
+use tokio::runtime::Handle;
+
+use crate::connection::NativeConnection;
+use crate::shared::Shared;
+use crate::upkeep::Keeper;
+use crate::wait::Wait;
+
+/// This backend, for the facade, the command line and the kit.
+pub const BACKEND: BackendEntry = BackendEntry {
+    info: BackendInfo {
+        name: "native",
+        library: concat!("respool-native ", env!("CARGO_PKG_VERSION")),
+        redis_crate: "redis 1.8.1",
+        known_failures: &[],
+    },
+    build,
+};
+
+/// What this backend can do beyond the rules that are a MUST for all.
+pub const CAPABILITIES: Capabilities = {
+    let mut capabilities = Capabilities::NONE;
+    capabilities.detach = true;
+    capabilities.keeps_connection_on_cancel = true;
+    capabilities.sees_closed_sockets = true;
+    capabilities.unix_sockets = cfg!(unix);
+    capabilities.min_idle = true;
+    capabilities.resizes = true;
+    capabilities.messages = true;
+    capabilities
+};
+
+/// How long `close` waits for the server to notice that a connection has ended.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A pool of the native engine. Needs no runtime, and opens no connection itself
+/// ([`BackendEntry::build`]).
+///
+/// # Errors
+///
+/// [`PoolError::Config`], which names the setting.
+pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
+    let config = config.checked()?;
+    let shared = Shared::new(config.clone());
+    let backend = Native {
+        upkeep: Upkeep::new(Keeper(shared.clone())),
+        shared,
+    };
+    backend.upkeep.ensure();
+    Ok(Pool::new(backend, config))
+}
+
+struct Native {
+    shared: Arc<Shared>,
+    upkeep: Upkeep<Keeper>,
+}
+
+impl Native {
+    /// Takes connections until one is fit. Whatever it holds when it is dropped goes back.
+    async fn take_fit(&self) -> Result<Box<NativeConnection>, PoolError> {
+        let mut at_head = false;
+        loop {
+            let mut taken = Taken(Some(Wait::new(&self.shared, at_head).await?));
+            at_head = true;
+            match taken.glance() {
+                Glance::Fit => {}
+                Glance::Unfit(reason) => {
+                    taken.end(reason);
+                    continue;
+                }
+                Glance::Unsettled => {
+                    // Dropped here: it goes back and is settled by whoever takes it next.
+                    if !taken.settle().await {
+                        taken.end(CloseReason::TimedOut);
+                        continue;
+                    }
+                }
+            }
+            if let Some(connection) = taken.0.take() {
+                return Ok(connection);
+            }
+        }
+    }
+
+    fn timed_out(&self, deadline: Deadline) -> PoolError {
+        let status = self.shared.status();
+        let last_error = self.shared.slots().last_error.clone();
+        let phase = if status.in_use >= status.max_size {
+            TimeoutKind::Wait
+        } else if status.connecting > 0 || last_error.is_some() {
+            TimeoutKind::Connect
+        } else {
+            TimeoutKind::Check
+        };
+        PoolError::timeout(phase, deadline.waited(), status, last_error)
+    }
+}
+
+/// A connection between the slots and its holder.
+struct Taken(Option<Box<NativeConnection>>);
+
+impl Taken {
+    fn glance(&self) -> Glance {
+        let connection = self.0.as_ref();
+        connection.map_or(Glance::Unfit(CloseReason::Broken), |it| it.glance())
+    }
+
+    async fn settle(&mut self) -> bool {
+        match &mut self.0 {
+            Some(connection) => connection.settle().await,
+            None => false,
+        }
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        if let Some(connection) = self.0.take() {
+            connection.end(reason);
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            Shared::take_back(connection);
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Native {
+    fn try_get(&self) -> Option<Box<dyn Connection>> {
+        let connection = self.shared.pop()?;
+        if connection.is_warm() && self.upkeep.runs() {
+            return Some(connection);
+        }
+        self.upkeep.ensure();
+        Some(self.shared.fit(connection)?)
+    }
+
+    async fn get(&self, deadline: Deadline) -> Result<Box<dyn Connection>, PoolError> {
+        if Handle::try_current().is_err() {
+            return Err(PoolError::NoRuntime);
+        }
+        self.upkeep.ensure();
+        match deadline.limit(self.take_fit()).await {
+            Some(Ok(connection)) => Ok(connection),
+            Some(Err(error)) => Err(error),
+            None => Err(self.timed_out(deadline)),
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    fn set_max_size(&self, max_size: usize) -> Result<(), PoolError> {
+        if self.shared.ledger.is_closed() {
+            return Err(PoolError::Closed);
+        }
+        self.shared.set_max_size(max_size);
+        Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn info(&self) -> &BackendInfo {
+        &BACKEND.info
+    }
+
+    async fn close(&self, grace: Duration) {
+        self.shared.shut();
+        let _ = tokio::time::timeout(grace, self.shared.unused()).await;
+        self.shared.ledger.close_all_sockets();
+        self.shared.ledger.farewells(FAREWELL).await;
+        // Its runtime may not be driven by anybody.
+        let _ = tokio::time::timeout(FAREWELL, self.upkeep.end()).await;
+    }
+
+    fn close_now(&self) {
+        self.shared.shut();
+        self.shared.ledger.close_all_sockets();
+        self.upkeep.end_now();
+        self.shared.ledger.forget_farewells();
+    }
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Native")
+            .field("status", &format_args!("{}", self.status()))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,285 @@
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use respool_connect::{Glance, Look, Owed, Parting, Place, Socket};
+use respool_core::{CloseReason, Connection, PoolError};
+
+use crate::clock::Tick;
+use crate::shared::Shared;
+use crate::wire::{Due, Wire};
+
+/// How much of owed replies is read to keep a connection: more, and a new one is cheaper.
+const MOST_TO_DISCARD: u64 = 1 << 20;
+
+/// A connection of the native engine, in the box that it keeps from its opening to its end.
+pub(crate) struct NativeConnection {
+    wire: Wire,
+    shared: Arc<Shared>,
+    owed: Owed,
+    database: i64,
+    /// `None` once it was detached.
+    place: Option<Place>,
+    condemned: bool,
+    /// When it was last given back.
+    idle_since: Tick,
+}
+
+impl NativeConnection {
+    pub(crate) fn new(wire: Wire, shared: Arc<Shared>, place: Place) -> Self {
+        NativeConnection {
+            wire,
+            owed: Owed::nothing(&shared.config),
+            database: shared.config.endpoint.database(),
+            shared,
+            place: Some(place),
+            condemned: false,
+            idle_since: Tick::now(),
+        }
+    }
+
+    /// Whether it was in use a moment ago, is owed nothing, and nobody knows of anything new: it can
+    /// be handed out as it is. Costs no system call.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.idle_since == Tick::now()
+            && !self.wire.is_owed()
+            && !self.wire.is_lost()
+            && !self.shared.needs_fine_clock
+            && !self.wire.socket().has_news()
+    }
+
+    /// Whether it may be handed out. Costs a system call unless it is [warm](Self::is_warm).
+    pub(crate) fn glance(&self) -> Glance {
+        if self.is_warm() {
+            return Glance::Fit;
+        }
+        if self.condemned || self.wire.is_lost() {
+            return Glance::Unfit(CloseReason::Broken);
+        }
+        let age = self.place.as_ref().map_or(Glance::Fit, |place| {
+            place.glance_since(self.idle_since.instant())
+        });
+        if age == Glance::Unfit(CloseReason::Expired) {
+            return age;
+        }
+        match self.wire.socket().look() {
+            Look::Ended => Glance::Unfit(CloseReason::Broken),
+            // Bytes that nobody is owed would be taken for the next request's reply (CMD-6).
+            Look::Unread if !self.wire.is_owed() => Glance::Unfit(CloseReason::Broken),
+            _ if self.wire.is_owed() => age.and(self.owed.glance()).and(Glance::Unsettled),
+            _ => age,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        self.wire.socket()
+    }
+
+    /// Whether its time is up at `now`, and otherwise when it will be.
+    pub(crate) fn ends_at(&self) -> Option<std::time::Instant> {
+        self.place.as_ref()?.ends_at(self.idle_since.instant())
+    }
+
+    /// Discards the replies that are owed, and makes sure that the server answers. False: it is not
+    /// to be used any more. Bounded in bytes and time; dropping it leaves it to be settled later.
+    pub(crate) async fn settle(&mut self) -> bool {
+        let limit = self.owed.settle_within();
+        self.owed.owe();
+        self.wire.settled();
+        let settled = tokio::time::timeout(limit, self.discard_or_ping()).await;
+        let settled = matches!(settled, Ok(Ok(true)));
+        if settled {
+            self.owed.settled();
+        }
+        settled
+    }
+
+    async fn discard_or_ping(&mut self) -> RedisResult<bool> {
+        if !self.wire.is_owed() {
+            self.wire.prepare()?;
+            self.wire.send_packed(b"*1\r\n$4\r\nPING\r\n", 1);
+        } else {
+            self.wire.socket().move_to_this_runtime()?;
+        }
+        while self.wire.is_owed() {
+            let wire = &mut self.wire;
+            let mut reply = pin!(poll_fn(|context| {
+                match wire.poll_reply(context) {
+                    Poll::Pending if wire.burden() > MOST_TO_DISCARD => Poll::Ready(None),
+                    outcome => outcome.map(Some),
+                }
+            }));
+            match reply.as_mut().await {
+                Some(reply) => drop(reply?),
+                None => return Ok(false),
+            }
+        }
+        Ok(self.wire.burden() <= MOST_TO_DISCARD)
+    }
+
+    async fn request(&mut self, command: &Cmd) -> RedisResult<Value> {
+        if is_empty(command) {
+            return Err((redis::ErrorKind::Client, "empty command").into());
+        }
+        self.wire.prepare()?;
+        let due = self.wire.send(command);
+        match due {
+            Some(due) if !command.is_no_response() => self.reply(due).await,
+            // Its reply, if there is one, is discarded by whoever asks next.
+            _ => {
+                poll_fn(|context| self.wire.poll_flush(context)).await?;
+                Ok(Value::Nil)
+            }
+        }
+    }
+
+    async fn reply(&mut self, mut due: Due) -> RedisResult<Value> {
+        poll_fn(|context| {
+            std::task::ready!(self.wire.poll_discard(&mut due, context))?;
+            self.wire.poll_reply(context)
+        })
+        .await
+    }
+
+    async fn request_pipeline(
+        &mut self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        if pipeline.is_empty() {
+            return Err((redis::ErrorKind::Client, "empty command").into());
+        }
+        self.wire.prepare()?;
+        let (mut due, answered) = self.wire.send_pipeline(pipeline);
+        let mut replies = Vec::with_capacity(count.min(pipeline.len() + 2));
+        let mut refusal = None;
+        for index in 0..answered {
+            let reply = poll_fn(|context| {
+                std::task::ready!(self.wire.poll_discard(&mut due, context))?;
+                self.wire.poll_reply(context)
+            })
+            .await?;
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            if index < offset {
+                // MULTI and what was queued: a refusal there ends the whole.
+                if pipeline.is_transaction() && matches!(reply, Value::ServerError(_)) {
+                    refusal.get_or_insert(reply);
+                }
+            } else if replies.len() < count {
+                replies.push(reply);
+            }
+        }
+        match refusal {
+            Some(refusal) => Err(aborted(refusal)),
+            None => Ok(replies),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Ends it because the pool has no use for it.
+    pub(crate) fn end(mut self: Box<Self>, reason: CloseReason) {
+        Connection::condemn(&mut *self, reason);
+    }
+}
+
+impl ConnectionLike for NativeConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(self.request(command))
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(self.request_pipeline(pipeline, offset, count))
+    }
+
+    fn get_db(&self) -> i64 {
+        self.database
+    }
+}
+
+impl Connection for NativeConnection {
+    fn give_back(mut self: Box<Self>) {
+        if self.condemned || self.wire.is_lost() {
+            return;
+        }
+        let now = Tick::now();
+        if self.idle_since != now {
+            let outlived = self.place.as_ref().is_none_or(|place| place.has_outlived());
+            if outlived {
+                return self.end(CloseReason::Expired);
+            }
+            self.idle_since = now;
+        }
+        self.wire.rest();
+        Shared::take_back(self);
+    }
+
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
+        self.wire.socket().move_to_this_runtime()?;
+        self.wire.poll_message(context)
+    }
+
+    fn owe_reply(&mut self) {
+        self.owed.owe();
+    }
+
+    fn condemn(&mut self, reason: CloseReason) {
+        self.condemned = true;
+        if let Some(place) = &mut self.place {
+            place.set_reason(reason);
+        }
+        self.wire.socket().say_goodbye();
+    }
+
+    fn detach(mut self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+        if let Some(mut place) = self.place.take() {
+            place.set_reason(CloseReason::Detached);
+            drop(place);
+            self.shared.one_ended();
+        }
+        Ok(self)
+    }
+}
+
+impl Drop for NativeConnection {
+    fn drop(&mut self) {
+        if let Some(mut place) = self.place.take() {
+            self.wire.socket().say_goodbye();
+            place.part(Parting::Watched(self.wire.socket().clone()));
+            drop(place);
+            self.shared.one_ended();
+        }
+    }
+}
+
+fn is_empty(command: &Cmd) -> bool {
+    command.args_iter().next().is_none()
+}
+
+/// What EXEC would say of a transaction that was refused, with the first refusal as its cause, in the
+/// words that the server itself has for it.
+fn aborted(refusal: Value) -> RedisError {
+    let Value::ServerError(cause) = &refusal else {
+        return (redis::ErrorKind::Client, "a transaction was refused").into();
+    };
+    let cause = match cause.details() {
+        Some(details) => format!("{} {details}", cause.code()),
+        None => cause.code().to_owned(),
+    };
+    let line = format!("-EXECABORT Transaction discarded because of: {cause}\r\n");
+    redis::parse_redis_value(line.as_bytes())
+        .and_then(Value::extract_error)
+        .err()
+        .unwrap_or_else(|| (redis::ErrorKind::Client, "a transaction was refused", cause).into())
+}

@@ -1,0 +1,201 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use respool_connect::{CloseNow, Opening, Parting, Place, Socket, pause};
+use respool_core::ConnectError;
+use tokio::runtime::{Handle, Id};
+
+use crate::connection::NativeConnection;
+use crate::handshake::shake_hands;
+use crate::queue::Word;
+use crate::shared::Shared;
+
+impl Shared {
+    /// Starts a task that dials for those who wait, which was counted already. Never under the lock:
+    /// on a runtime that is ending a task is dropped as it is spawned, and takes the lock.
+    pub(crate) fn dial(self: &Arc<Self>, home: Id) {
+        let task = DialTask {
+            shared: self.clone(),
+            home,
+        };
+        let handle = tokio::spawn(task.run()).abort_handle();
+        let mut slots = self.slots();
+        if slots.closed {
+            handle.abort();
+        }
+        slots.tasks.retain(|task| !task.is_finished());
+        slots.tasks.push(handle);
+    }
+
+    /// Opens a connection that nobody has asked for yet: it goes to whoever waits, or is idle.
+    pub(crate) async fn open_ahead(self: &Arc<Self>) -> Result<(), Instant> {
+        let home = Handle::current().id();
+        let task = {
+            let mut slots = self.slots();
+            let now = Instant::now();
+            match slots.retry_at {
+                Some(retry_at) if now < retry_at => return Err(retry_at),
+                // Whoever waits tries already, one at a time.
+                _ if slots.failures > 0 && slots.dialling_in_all() > 0 => {
+                    return Err(now + pause(slots.failures));
+                }
+                _ => {}
+            }
+            slots.began_to_dial(home);
+            DialTask {
+                shared: self.clone(),
+                home,
+            }
+        };
+        match self.dial_once().await {
+            Ok(connection) => {
+                task.succeeded(connection);
+                Ok(())
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    async fn dial_once(self: &Arc<Self>) -> Result<Box<NativeConnection>, ConnectError> {
+        let opening = self.ledger.opening().await;
+        let open = self.open(opening);
+        match self.config.connect_timeout {
+            None => open.await,
+            Some(limit) => match tokio::time::timeout(limit, open).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let address = self.config.endpoint.to_string();
+                    Err(ConnectError::timed_out(address, limit))
+                }
+            },
+        }
+    }
+
+    async fn open(
+        self: &Arc<Self>,
+        opening: Opening,
+    ) -> Result<Box<NativeConnection>, ConnectError> {
+        let endpoint = &self.config.endpoint;
+        let info = endpoint.connection_info();
+        let failed = |error: redis::RedisError| ConnectError::at(endpoint, error);
+        let socket = Socket::connect(info.addr())
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let half_open = HalfOpen {
+            socket: socket.clone(),
+            opening: Some(opening),
+        };
+        let wire = shake_hands(socket, info.redis_settings())
+            .await
+            .map_err(failed)?;
+        let place = half_open.opened().ok_or_else(|| {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotConnected);
+            failed(gone.into())
+        })?;
+        Ok(Box::new(NativeConnection::new(wire, self.clone(), place)))
+    }
+
+    /// Takes note of a failure, and says when to try again.
+    fn failed(&self, error: &ConnectError) -> Instant {
+        tracing::warn!(%error, "could not connect");
+        let mut slots = self.slots();
+        slots.failures = slots.failures.saturating_add(1);
+        let retry_at = Instant::now() + pause(slots.failures);
+        slots.retry_at = Some(retry_at);
+        slots.last_error = Some(error.clone());
+        retry_at
+    }
+}
+
+/// A task that dials, from its spawning to its end, however that comes.
+struct DialTask {
+    shared: Arc<Shared>,
+    home: Id,
+}
+
+impl DialTask {
+    async fn run(self) {
+        let shared = &self.shared;
+        loop {
+            let retry_at = shared.slots().retry_at;
+            if let Some(retry_at) = retry_at {
+                tokio::time::sleep_until(retry_at.into()).await;
+            }
+            if !self.is_wanted() {
+                return;
+            }
+            match shared.dial_once().await {
+                Ok(connection) => return self.succeeded(connection),
+                Err(error) => {
+                    shared.failed(&error);
+                    if error.is_permanent() {
+                        let told = {
+                            let mut slots = shared.slots();
+                            slots.queue.tell_all(|| Word::Failed(error.clone()))
+                        };
+                        for waker in told {
+                            waker.wake();
+                        }
+                        return;
+                    }
+                    // After a failure one task dials for all.
+                    if shared.slots().dialling(self.home) > 1 {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether anybody still waits for what it opens.
+    fn is_wanted(&self) -> bool {
+        let slots = self.shared.slots();
+        !slots.closed && !slots.queue.is_empty() && slots.open < slots.max_size
+    }
+
+    /// Hands over what was opened, and ends.
+    fn succeeded(&self, connection: Box<NativeConnection>) {
+        let (returned, had_failed) = {
+            let mut slots = self.shared.slots();
+            let had_failed = slots.failures > 0;
+            slots.opened();
+            (slots.take_back(connection), had_failed)
+        };
+        self.shared.settle_return(returned);
+        if had_failed {
+            // The others have waited for this one's outcome.
+            self.shared.rouse();
+        }
+    }
+}
+
+impl Drop for DialTask {
+    fn drop(&mut self) {
+        self.shared.slots().ended_to_dial(self.home);
+        // Whoever still waits starts another, on a runtime that is there.
+        self.shared.rouse_if_there_is_room();
+        self.shared.tell_that_one_left();
+    }
+}
+
+/// A connection in its handshake. However it ends, the server may know of it.
+struct HalfOpen {
+    socket: Arc<Socket>,
+    opening: Option<Opening>,
+}
+
+impl HalfOpen {
+    fn opened(mut self) -> Option<Place> {
+        let closer: Arc<dyn CloseNow> = self.socket.clone();
+        Some(self.opening.take()?.opened(closer))
+    }
+}
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            self.socket.say_goodbye();
+            opening.failed(Parting::Watched(self.socket.clone()));
+        }
+    }
+}

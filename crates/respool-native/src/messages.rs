@@ -1,0 +1,68 @@
+use std::collections::VecDeque;
+
+use redis::{Arg, Cmd, Pipeline, Value};
+
+/// The most messages that are kept for a holder who reads none.
+const MOST: usize = 65_536;
+
+/// What the server pushed and nobody has read yet.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    unread: VecDeque<Value>,
+    /// After SUBSCRIBE, MONITOR and SYNC the server sends what no request asked for.
+    pub(crate) gates_are_open: bool,
+}
+
+impl Messages {
+    /// Keeps a message. False: more are unread than anybody could want.
+    #[must_use]
+    pub(crate) fn keep(&mut self, message: Value) -> bool {
+        if self.unread.len() >= MOST {
+            return false;
+        }
+        self.unread.push_back(message);
+        true
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Value> {
+        self.unread.pop_front()
+    }
+
+    /// For the next holder of the connection, who has asked for none.
+    pub(crate) fn forget(&mut self) {
+        self.unread = VecDeque::new();
+    }
+
+    pub(crate) fn note_command(&mut self, command: &Cmd) {
+        if let Some(Arg::Simple(name)) = command.args_iter().next() {
+            self.gates_are_open |= opens_the_gates(name);
+        }
+    }
+
+    pub(crate) fn note_pipeline(&mut self, pipeline: &Pipeline) {
+        for command in pipeline.cmd_iter() {
+            self.note_command(command);
+        }
+    }
+}
+
+fn opens_the_gates(name: &[u8]) -> bool {
+    let ends_with = |end: &[u8]| {
+        let start = name.len().checked_sub(end.len());
+        start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end))
+    };
+    ends_with(b"SUBSCRIBE") || ends_with(b"MONITOR") || ends_with(b"SYNC")
+}
+
+/// Whether what came under RESP2, where nothing else tells, is a message to a subscriber.
+pub(crate) fn is_message(value: &Value) -> bool {
+    let Value::Array(parts) = value else {
+        return false;
+    };
+    match parts.first() {
+        Some(Value::BulkString(kind)) => {
+            matches!(kind.as_slice(), b"message" | b"pmessage" | b"smessage")
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,218 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use respool_connect::{Glance, Ledger};
+use respool_core::{CloseReason, PoolConfig, Status};
+use tokio::sync::Notify;
+
+use crate::connection::NativeConnection;
+use crate::slots::{Returned, Slots};
+
+/// The longest tick of an operating system's coarse clock. Limits below it are kept by the fine one.
+const LONGEST_TICK: Duration = Duration::from_millis(20);
+
+/// How many who wait look again when something has changed: as many as could make use of it, and
+/// some more, for a runtime that nobody drives.
+const ROUSED: usize = 32;
+
+/// What the pool and its connections share.
+///
+/// Idle connections hold it and it holds them: closing the pool, which its last handle does, lets
+/// them go.
+pub(crate) struct Shared {
+    pub(crate) config: PoolConfig,
+    pub(crate) ledger: Arc<Ledger>,
+    /// Whether a limit is so short that the coarse clock can't tell.
+    pub(crate) needs_fine_clock: bool,
+    slots: Mutex<Slots<Box<NativeConnection>>>,
+    min_idle: AtomicUsize,
+    /// Told of every connection that ends or is no longer being opened, once the pool is closed.
+    left: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(config: PoolConfig) -> Arc<Self> {
+        let is_short =
+            |limit: Option<Duration>| limit.is_some_and(|limit| limit < 2 * LONGEST_TICK);
+        Arc::new(Shared {
+            ledger: Ledger::new(&config),
+            needs_fine_clock: is_short(config.idle_timeout)
+                || is_short(config.max_lifetime)
+                || is_short(config.validate_after),
+            slots: Mutex::new(Slots::new(config.max_size)),
+            min_idle: AtomicUsize::new(config.min_idle),
+            left: Notify::new(),
+            config,
+        })
+    }
+
+    pub(crate) fn slots(&self) -> MutexGuard<'_, Slots<Box<NativeConnection>>> {
+        // Nothing under this lock can panic half-way.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The idle connection that came back last. Waits for nothing.
+    pub(crate) fn pop(&self) -> Option<Box<NativeConnection>> {
+        let mut slots = self.slots();
+        let connection = slots.idle.pop()?;
+        self.watch_idle(slots.idle.len());
+        Some(connection)
+    }
+
+    /// An idle connection that can be handed out as it is, `connection` if it is one.
+    pub(crate) fn fit(
+        &self,
+        mut connection: Box<NativeConnection>,
+    ) -> Option<Box<NativeConnection>> {
+        loop {
+            match connection.glance() {
+                Glance::Fit => return Some(connection),
+                Glance::Unfit(reason) => connection.end(reason),
+                Glance::Unsettled => {
+                    Shared::take_back(connection);
+                    return None;
+                }
+            }
+            connection = self.pop()?;
+        }
+    }
+
+    /// Takes back a connection that is fit: to whoever waits first, or to the idle ones.
+    pub(crate) fn take_back(connection: Box<NativeConnection>) {
+        let shared = connection.shared().clone();
+        let returned = shared.slots().take_back(connection);
+        shared.settle_return(returned);
+    }
+
+    pub(crate) fn settle_return(&self, returned: Returned<Box<NativeConnection>>) {
+        match returned {
+            Returned::Kept => {}
+            Returned::Given(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Returned::Closed(connection) => connection.end(CloseReason::PoolClosed),
+            Returned::Surplus(connection) => connection.end(CloseReason::Resized),
+        }
+    }
+
+    /// A connection has ended: there is room for another, which those who wait may want.
+    pub(crate) fn one_ended(&self) {
+        let roused = {
+            let mut slots = self.slots();
+            slots.open -= 1;
+            slots.queue.rouse(ROUSED)
+        };
+        for waker in roused {
+            waker.wake();
+        }
+        self.tell_that_one_left();
+        if self.ledger.keeps_some_idle() {
+            self.ledger.want_upkeep();
+        }
+    }
+
+    /// Has those who wait look again: something changed that they may make use of.
+    pub(crate) fn rouse(&self) {
+        let roused = self.slots().queue.rouse(ROUSED);
+        for waker in roused {
+            waker.wake();
+        }
+    }
+
+    /// The same where those who wait could open a connection.
+    pub(crate) fn rouse_if_there_is_room(&self) {
+        let has_room = self.slots().has_room();
+        if has_room {
+            self.rouse();
+        }
+    }
+
+    pub(crate) fn watch_idle(&self, idle: usize) {
+        if idle < self.min_idle.load(Ordering::Relaxed) {
+            self.ledger.want_upkeep();
+        }
+    }
+
+    pub(crate) fn min_idle(&self) -> usize {
+        self.min_idle.load(Ordering::Relaxed)
+    }
+
+    /// A snapshot whose figures add up. The ledger knows how many there are, the slots who is idle.
+    pub(crate) fn status(&self) -> Status {
+        let slots = self.slots();
+        let mut status = self.ledger.status();
+        let open = status.idle + status.in_use;
+        status.max_size = slots.max_size;
+        status.idle = slots.idle.len().min(open);
+        status.in_use = open - status.idle;
+        let waiting = slots.queue.len();
+        // One for whom a connection is being opened is counted there.
+        status.waiting = waiting - waiting.min(status.connecting);
+        status
+    }
+
+    /// Allows for another number of connections from now on.
+    pub(crate) fn set_max_size(&self, max_size: usize) {
+        self.min_idle
+            .store(self.config.min_idle.min(max_size), Ordering::Relaxed);
+        let surplus = {
+            let mut slots = self.slots();
+            slots.max_size = max_size;
+            self.ledger.set_max_size(max_size);
+            let surplus = slots.open.saturating_sub(max_size).min(slots.idle.len());
+            // Those that were idle for longest.
+            slots.idle.drain(..surplus).collect::<Vec<_>>()
+        };
+        for connection in surplus {
+            connection.end(CloseReason::Resized);
+        }
+        self.rouse();
+        self.ledger.want_upkeep();
+    }
+
+    /// Refuses newcomers and those who wait, and ends what nobody holds.
+    pub(crate) fn shut(&self) {
+        self.ledger.close();
+        let (idle, tasks, told) = {
+            let mut slots = self.slots();
+            slots.closed = true;
+            (
+                std::mem::take(&mut slots.idle),
+                std::mem::take(&mut slots.tasks),
+                slots.queue.tell_all(|| crate::queue::Word::Closed),
+            )
+        };
+        for task in tasks {
+            task.abort();
+        }
+        for connection in idle {
+            connection.end(CloseReason::PoolClosed);
+        }
+        for waker in told {
+            waker.wake();
+        }
+    }
+
+    /// Waits until no connection is left, nor being opened. Dropping it changes nothing.
+    pub(crate) async fn unused(&self) {
+        loop {
+            let left = self.left.notified();
+            {
+                let slots = self.slots();
+                if slots.open == 0 && slots.dialling_in_all() == 0 {
+                    return;
+                }
+            }
+            left.await;
+        }
+    }
+
+    pub(crate) fn tell_that_one_left(&self) {
+        if self.ledger.is_closed() {
+            self.left.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use std::task::Waker;
+use std::time::Instant;
+
+use respool_core::ConnectError;
+use tokio::runtime::Id;
+use tokio::task::AbortHandle;
+
+use crate::queue::{Queue, Ticket, Word};
+
+/// Who holds what and who waits, under one lock: idle connections, the queue, and what is being
+/// opened. Nothing waits, calls out or drops a connection under that lock.
+///
+/// Nobody waits while a connection is idle. Generic over the connection, so that hand-off can be put
+/// to the test without sockets.
+pub(crate) struct Slots<T> {
+    /// The last to come back is the first to go out: the warm end stays warm.
+    pub(crate) idle: Vec<T>,
+    pub(crate) queue: Queue<T>,
+    pub(crate) max_size: usize,
+    /// Connections that exist, idle or lent.
+    pub(crate) open: usize,
+    /// Tasks that dial, by the runtime that they run on.
+    dialling: Vec<(Id, usize)>,
+    pub(crate) tasks: Vec<AbortHandle>,
+    pub(crate) failures: u32,
+    pub(crate) retry_at: Option<Instant>,
+    pub(crate) last_error: Option<ConnectError>,
+    pub(crate) closed: bool,
+}
+
+/// What becomes of a connection that came back.
+pub(crate) enum Returned<T> {
+    /// It is idle now.
+    Kept,
+    /// Somebody has it, who is to be woken once the lock is released.
+    Given(Option<Waker>),
+    /// It is not wanted: the pool was closed.
+    Closed(T),
+    /// It is not wanted: the pool was made smaller.
+    Surplus(T),
+}
+
+impl<T> Slots<T> {
+    pub(crate) fn new(max_size: usize) -> Self {
+        Slots {
+            idle: Vec::with_capacity(max_size.min(1_024)),
+            queue: Queue::new(),
+            max_size,
+            open: 0,
+            dialling: Vec::new(),
+            tasks: Vec::new(),
+            failures: 0,
+            retry_at: None,
+            last_error: None,
+            closed: false,
+        }
+    }
+
+    /// Takes back a connection that is fit.
+    pub(crate) fn take_back(&mut self, connection: T) -> Returned<T> {
+        if self.closed {
+            return Returned::Closed(connection);
+        }
+        if self.open > self.max_size {
+            return Returned::Surplus(connection);
+        }
+        match self.queue.give(connection) {
+            Ok(waker) => Returned::Given(waker),
+            Err(connection) => {
+                self.idle.push(connection);
+                Returned::Kept
+            }
+        }
+    }
+
+    /// A connection that was opened counts from now on.
+    pub(crate) fn opened(&mut self) {
+        self.open += 1;
+        self.failures = 0;
+        self.retry_at = None;
+        self.last_error = None;
+    }
+
+    /// Joins the line, or what there was to be had instead.
+    pub(crate) fn join(&mut self, waker: &Waker, at_head: bool) -> Result<Ticket, Word<T>> {
+        if self.closed {
+            return Err(Word::Closed);
+        }
+        match self.idle.pop() {
+            Some(connection) => Err(Word::Given(connection)),
+            None => Ok(self.queue.join(waker.clone(), at_head)),
+        }
+    }
+
+    /// Whether one more connection may be opened.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.closed && self.open + self.dialling_in_all() < self.max_size
+    }
+
+    /// Counts, as dialling already, one more task on `home` if those who wait need it: one for each
+    /// of them, after a failure one for all.
+    ///
+    /// Each runtime dials for its own callers: one that nobody drives holds up nobody else (LIFE-5).
+    pub(crate) fn needs_one_more(&mut self, home: Id) -> bool {
+        let wanted = match self.failures {
+            0 => self.queue.len(),
+            _ => self.queue.len().min(1),
+        };
+        let needed = self.has_room() && self.dialling(home) < wanted;
+        if needed {
+            self.began_to_dial(home);
+        }
+        needed
+    }
+
+    pub(crate) fn began_to_dial(&mut self, home: Id) {
+        match self.dialling.iter_mut().find(|(id, _)| *id == home) {
+            Some((_, count)) => *count += 1,
+            None => self.dialling.push((home, 1)),
+        }
+    }
+
+    pub(crate) fn ended_to_dial(&mut self, home: Id) {
+        if let Some(index) = self.dialling.iter().position(|(id, _)| *id == home) {
+            self.dialling[index].1 -= 1;
+            if self.dialling[index].1 == 0 {
+                self.dialling.swap_remove(index);
+            }
+        }
+    }
+
+    pub(crate) fn dialling(&self, home: Id) -> usize {
+        let found = self.dialling.iter().find(|(id, _)| *id == home);
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    pub(crate) fn dialling_in_all(&self) -> usize {
+        self.dialling.iter().map(|(_, count)| count).sum()
+    }
+
+    /// What a new attempt would only say again, for now.
+    pub(crate) fn refusal(&self) -> Option<ConnectError> {
+        let error = self.last_error.as_ref()?;
+        let again = error.is_permanent() && Instant::now() < self.retry_at?;
+        again.then(|| error.clone())
+    }
+}

@@ -1,0 +1,400 @@
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use respool_connect::{Ended, Frames, Look, Socket, Violation, decode};
+use tokio::io::ReadBuf;
+
+use crate::messages::{Messages, is_message};
+use crate::reply_mode::ReplyMode;
+
+/// What is read at once, and kept while the connection is idle.
+const SMALL: usize = 4 * 1024;
+
+/// A server that has just answered has said nothing else in so short a time, or it can't be told from
+/// what comes while the next request is on its way.
+const A_MOMENT: Duration = Duration::from_micros(20);
+
+/// What a write buffer may keep while the connection is idle.
+const SMALL_REQUEST: usize = 1024;
+
+/// The bytes of a connection: what is to be written, what was read, and how many replies the server
+/// owes. All of it lives here and none in a future, so that a request that is dropped half-way
+/// leaves bytes to finish writing and replies to discard, and the next request does that first.
+pub(crate) struct Wire {
+    socket: Arc<Socket>,
+    out: Vec<u8>,
+    written: usize,
+    /// Always initialised; `read` bytes of it came from the server.
+    input: Vec<u8>,
+    read: usize,
+    /// Where the first reply that was not taken begins.
+    taken: usize,
+    /// How far replies were followed.
+    followed: usize,
+    /// Where the reply that is being followed begins.
+    began: usize,
+    frames: Frames,
+    /// Replies that have arrived whole and were not taken.
+    whole: VecDeque<Ended>,
+    /// Replies among `whole` that answer a request.
+    answers: u64,
+    /// Requests that were not answered yet.
+    owed: u64,
+    mode: ReplyMode,
+    messages: Messages,
+    /// When something was last heard from the server.
+    heard: Instant,
+    lost: Option<Lost>,
+    discarded: u64,
+}
+
+/// Why nothing more comes from this connection.
+enum Lost {
+    Io(io::ErrorKind, String),
+    Protocol(Violation),
+}
+
+/// How a request stands: what is due to it among the replies to come.
+pub(crate) struct Due {
+    /// Replies to others, which come first.
+    pub(crate) before: u64,
+}
+
+impl Wire {
+    pub(crate) fn new(socket: Arc<Socket>) -> Self {
+        Wire {
+            socket,
+            out: Vec::new(),
+            written: 0,
+            input: vec![0; SMALL],
+            read: 0,
+            taken: 0,
+            followed: 0,
+            began: 0,
+            frames: Frames::new(),
+            whole: VecDeque::new(),
+            answers: 0,
+            owed: 0,
+            mode: ReplyMode::On,
+            messages: Messages::default(),
+            heard: Instant::now(),
+            lost: None,
+            discarded: 0,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+
+    /// Whether the server owes replies.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.owed > 0
+    }
+
+    /// Whether it can be used no more, as far as anybody noticed. Asks nobody.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_some() || self.socket.has_ended()
+    }
+
+    /// How many bytes have come since it was last settled.
+    pub(crate) fn burden(&self) -> u64 {
+        self.discarded + (self.read - self.taken) as u64
+    }
+
+    /// Everything that was owed has come.
+    pub(crate) fn settled(&mut self) {
+        self.discarded = 0;
+    }
+
+    /// What it may keep while it is idle.
+    pub(crate) fn rest(&mut self) {
+        if self.input.len() > SMALL && self.read <= SMALL {
+            self.input.truncate(SMALL);
+            self.input.shrink_to_fit();
+        }
+        if self.out.capacity() > SMALL_REQUEST && self.out.is_empty() {
+            self.out = Vec::new();
+        }
+        self.messages.forget();
+    }
+
+    /// Before each request: the socket belongs to the runtime that asks, and what came without being
+    /// asked for is no answer to it (CMD-6). Costs no system call where something was heard a moment
+    /// ago and the runtime knows of nothing new.
+    pub(crate) fn prepare(&mut self) -> RedisResult<()> {
+        self.socket.move_to_this_runtime()?;
+        if self.owed == 0
+            && (self.heard.elapsed() >= A_MOMENT || self.socket.has_news())
+            && self.socket.look() != Look::Quiet
+        {
+            self.socket.read_now();
+            self.read_what_is_there();
+        }
+        match &self.lost {
+            Some(lost) => Err(lost.error()),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends `command` to what is to be written. `None`: the server won't answer it.
+    pub(crate) fn send(&mut self, command: &Cmd) -> Option<Due> {
+        self.messages.note_command(command);
+        command.write_packed_command(&mut self.out);
+        let answered = self.mode.answers(command);
+        let due = Due { before: self.owed };
+        self.owed += u64::from(answered);
+        answered.then_some(due)
+    }
+
+    /// Appends `pipeline` in one piece, and says how many of its replies will come.
+    pub(crate) fn send_pipeline(&mut self, pipeline: &Pipeline) -> (Due, u64) {
+        self.messages.note_pipeline(pipeline);
+        let due = Due { before: self.owed };
+        let mut answered = 0;
+        if pipeline.is_transaction() {
+            self.out.extend_from_slice(&pipeline.get_packed_pipeline());
+            answered = pipeline.len() as u64 + 2;
+        } else {
+            for command in pipeline.cmd_iter() {
+                command.write_packed_command(&mut self.out);
+                answered += u64::from(self.mode.answers(command));
+            }
+        }
+        self.owed += answered;
+        (due, answered)
+    }
+
+    /// Appends bytes that ask for `replies` replies.
+    pub(crate) fn send_packed(&mut self, bytes: &[u8], replies: u64) {
+        self.out.extend_from_slice(bytes);
+        self.owed += replies;
+    }
+
+    /// Writes what is to be written, and nothing else. Dropping whoever polls loses nothing.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<()>> {
+        while self.written < self.out.len() {
+            match ready!(self.socket.poll_write(context, &self.out[self.written..])) {
+                Ok(0) => self.lose(&io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(error) => self.lose(&error),
+            }
+            if let Some(lost) = &self.lost {
+                return Poll::Ready(Err(lost.error()));
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// The next reply that answers a request, in order. Writes what is still to be written
+    /// meanwhile: a server may not read before it has written. Dropping whoever polls loses nothing.
+    pub(crate) fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
+        loop {
+            while let Some((value, is_answer)) = self.take_whole()? {
+                if is_answer {
+                    self.owed = self.owed.saturating_sub(1);
+                    return Poll::Ready(Ok(value));
+                }
+                if !self.messages.keep(value) {
+                    self.violate(Violation::too_many_messages());
+                }
+            }
+            self.poll_more(context)?;
+            if self.whole.is_empty() && self.lost.is_none() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Discards replies that nobody waits for any more, up to `due`. Counts their bytes.
+    pub(crate) fn poll_discard(
+        &mut self,
+        due: &mut Due,
+        context: &mut Context<'_>,
+    ) -> Poll<RedisResult<()>> {
+        while due.before > 0 {
+            ready!(self.poll_reply(context))?;
+            due.before -= 1;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The next message that the server pushed.
+    pub(crate) fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
+        loop {
+            if let Some(message) = self.messages.next() {
+                return Poll::Ready(Ok(message));
+            }
+            while let Some((value, is_answer)) = self.take_whole()? {
+                // Its request was given up.
+                if is_answer {
+                    self.owed = self.owed.saturating_sub(1);
+                } else if !self.messages.keep(value) {
+                    self.violate(Violation::too_many_messages());
+                }
+            }
+            if let Some(message) = self.messages.next() {
+                return Poll::Ready(Ok(message));
+            }
+            self.poll_more(context)?;
+            if self.whole.is_empty() && self.lost.is_none() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Writes and reads what goes at once. Errors are noted, and told once nothing good is left.
+    fn poll_more(&mut self, context: &mut Context<'_>) -> RedisResult<()> {
+        if let Some(lost) = &self.lost {
+            return Err(lost.error());
+        }
+        if !self.out.is_empty()
+            && let Poll::Ready(Err(_)) = self.poll_flush(context)
+        {
+            // What the server said before it closed the connection may tell why.
+            self.lost = None;
+            self.read_what_is_there();
+            self.lost.get_or_insert(Lost::Io(
+                io::ErrorKind::BrokenPipe,
+                "the server closed the connection".to_owned(),
+            ));
+            return Ok(());
+        }
+        while self.whole.is_empty() && self.lost.is_none() && self.poll_read(context).is_ready() {}
+        Ok(())
+    }
+
+    /// Reads once. Ready: something came, or the connection is lost.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.make_room();
+        let mut buffer = ReadBuf::new(&mut self.input[self.read..]);
+        let outcome = ready!(self.socket.poll_read(context, &mut buffer));
+        let count = buffer.filled().len();
+        match outcome {
+            Ok(()) if count == 0 => self.lose(&io::ErrorKind::UnexpectedEof.into()),
+            Ok(()) => {
+                self.socket
+                    .keep_first_reply(&self.input[self.read..self.read + count]);
+                self.read += count;
+                self.heard = Instant::now();
+                self.follow();
+            }
+            Err(error) => self.lose(&error),
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads all that has come, without waiting for more.
+    fn read_what_is_there(&mut self) {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        while self.lost.is_none() && self.poll_read(&mut context).is_ready() {}
+    }
+
+    /// Room for at least one byte more: at the front where replies were taken, or in a larger buffer.
+    fn make_room(&mut self) {
+        if self.taken == self.read {
+            self.taken = 0;
+            self.followed = 0;
+            self.began = 0;
+            self.read = 0;
+        }
+        if self.read < self.input.len() {
+            return;
+        }
+        if self.taken > 0 {
+            self.input.copy_within(self.taken..self.read, 0);
+            self.read -= self.taken;
+            self.followed -= self.taken;
+            self.began -= self.taken;
+            self.taken = 0;
+        } else {
+            self.input.resize(2 * self.input.len(), 0);
+        }
+    }
+
+    /// Follows what was read to the ends of replies. A reply that nobody asked for ends the
+    /// connection, and nothing of the read that brought it is given to anybody: which of them is the
+    /// wrong one, nobody knows.
+    fn follow(&mut self) {
+        let before = (self.whole.len(), self.answers);
+        while self.followed < self.read {
+            match self.frames.next(&self.input[self.followed..self.read]) {
+                Ok(Some(ended)) => {
+                    self.followed += ended.used;
+                    let frame = Ended {
+                        used: self.followed - self.began,
+                        ..ended
+                    };
+                    self.began = self.followed;
+                    self.whole.push_back(frame);
+                    let is_answer = frame.kind != b'>' || frame.subscribes;
+                    if is_answer && !self.messages.gates_are_open {
+                        self.answers += 1;
+                        if self.answers > self.owed {
+                            self.whole.truncate(before.0);
+                            self.answers = before.1;
+                            return self.violate(Violation::unasked());
+                        }
+                    }
+                }
+                Ok(None) => self.followed = self.read,
+                Err(violation) => return self.violate(violation),
+            }
+        }
+    }
+
+    /// Takes the first reply that is whole, with whether it answers a request.
+    fn take_whole(&mut self) -> RedisResult<Option<(Value, bool)>> {
+        let Some(frame) = self.whole.pop_front() else {
+            return Ok(None);
+        };
+        let end = self.taken + frame.used;
+        let value = decode(&self.input[self.taken..end]);
+        self.taken = end;
+        self.discarded += frame.used as u64;
+        let value = match value {
+            Ok(value) => value,
+            Err(error) => {
+                self.violate(Violation::not_understood(&error));
+                return Err(error);
+            }
+        };
+        if frame.kind == b'>' && !frame.subscribes {
+            return Ok(Some((value, false)));
+        }
+        if self.messages.gates_are_open {
+            let is_answer = self.owed > 0 && !is_message(&value);
+            return Ok(Some((value, is_answer)));
+        }
+        self.answers = self.answers.saturating_sub(1);
+        Ok(Some((value, true)))
+    }
+
+    fn violate(&mut self, violation: Violation) {
+        self.lost.get_or_insert(Lost::Protocol(violation));
+        // A server that goes on sending would never hear a goodbye.
+        self.socket.hang_up();
+    }
+
+    fn lose(&mut self, error: &io::Error) {
+        self.lost
+            .get_or_insert_with(|| Lost::Io(error.kind(), error.to_string()));
+    }
+}
+
+impl Lost {
+    fn error(&self) -> RedisError {
+        match self {
+            Lost::Io(kind, text) => io::Error::new(*kind, text.clone()).into(),
+            Lost::Protocol(violation) => {
+                (ErrorKind::Parse, "protocol error", violation.to_string()).into()
+            }
+        }
+    }
+}
