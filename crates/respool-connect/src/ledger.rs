@@ -60,6 +60,8 @@ struct Entry {
     idle_since: Moment,
     /// The ledger ended it while it was idle: it is in no account any more.
     ended: AtomicBool,
+    /// Its time ran out while it was lent.
+    is_too_old: AtomicBool,
 }
 
 impl Entry {
@@ -255,14 +257,17 @@ impl Ledger {
         next
     }
 
-    /// When the next connection is too old, of those whose time is not up at `now`.
-    pub fn next_to_expire(&self, now: Instant) -> Option<Instant> {
+    /// Marks the connections that are too old at `now`, and says when the next one will be.
+    pub fn mark_too_old(&self, now: Instant) -> Option<Instant> {
         let counts = self.counts();
-        let ends = counts
-            .open_now
-            .values()
-            .filter_map(|entry| entry.expires_at);
-        ends.filter(|end| *end > now).min()
+        let mut next: Option<Instant> = None;
+        for entry in counts.open_now.values() {
+            match entry.expires_at {
+                Some(end) if end <= now => entry.is_too_old.store(true, Ordering::Relaxed),
+                end => next = [next, end].into_iter().flatten().min(),
+            }
+        }
+        next
     }
 
     /// Ends the idle connections that the server has ended: nobody may come to notice it, and
@@ -432,6 +437,7 @@ impl Opening {
             lent: AtomicBool::new(false),
             idle_since: Moment::new(now),
             ended: AtomicBool::new(false),
+            is_too_old: AtomicBool::new(false),
         });
         let mut counts = ledger.counts();
         counts.connecting -= 1;

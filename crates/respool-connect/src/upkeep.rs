@@ -98,17 +98,22 @@ impl<K: Kept> Upkeep<K> {
 
     /// Sees to it that it runs, if the caller is on a runtime. Two loads when all is well.
     pub fn ensure(&self) {
+        self.ensure_at(Instant::now());
+    }
+
+    /// The same for a caller who knows what time it is.
+    pub fn ensure_at(&self, now: Instant) {
         let Some(watch) = &self.watch else {
             return;
         };
-        if watch.is_in_time() {
+        if watch.is_in_time(now) {
             return;
         }
         let Ok(here) = Handle::try_current() else {
             return;
         };
         let mut task = self.task();
-        if watch.is_in_time() || self.kept.ledger().is_closed() {
+        if watch.is_in_time(now) || self.kept.ledger().is_closed() {
             return;
         }
         watch.runs.store(true, Ordering::Release);
@@ -150,11 +155,14 @@ impl<K: Kept> Upkeep<K> {
 }
 
 impl Watch {
-    fn is_in_time(&self) -> bool {
+    fn is_in_time(&self, now: Instant) -> bool {
         self.runs.load(Ordering::Acquire)
             && match self.due.load(Ordering::Relaxed) {
                 u64::MAX => true,
-                due => self.started.elapsed() <= Duration::from_nanos(due) + PATIENCE,
+                due => {
+                    let passed = now.saturating_duration_since(self.started);
+                    passed <= Duration::from_nanos(due) + PATIENCE
+                }
             }
     }
 

@@ -3,6 +3,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
@@ -62,6 +63,12 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// Dropping the future loses nothing: neither the slot, nor a connection that is being opened
     /// (GET-5, GET-6).
     async fn get(&self, deadline: Deadline) -> Result<Box<dyn Connection>, PoolError>;
+
+    /// The same without a box for the future, for backends whose callers wait in a queue of their own.
+    /// [`Pool::get`] uses it where it is there.
+    fn line(&self) -> Option<&dyn Line> {
+        None
+    }
 
     /// The shared, pipelined way to the server, for backends that have one
     /// ([`Capabilities::lanes`]). [`Client`](crate::Client) uses it for every command that may share
@@ -156,6 +163,44 @@ pub trait Connection: ConnectionLike + Send {
     fn detach(self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError>;
 }
 
+/// A backend's queue of callers, to be polled in place: waiting in it costs no allocation.
+pub trait Line: Send + Sync {
+    /// What [`Backend::get`] promises, for a caller whose `place` is kept from poll to poll: `None` at
+    /// first, and again once it was served. `limit` is the whole time that it may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::get`].
+    fn poll_take<'a>(
+        &'a self,
+        place: &mut Option<PlaceInLine>,
+        limit: Option<Duration>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Taken<'a>, PoolError>>;
+
+    /// The caller of `place` gives up. What it was given meanwhile goes to the next.
+    fn leave(&self, place: PlaceInLine);
+}
+
+/// A caller's place in a [`Line`]. What the numbers mean is the backend's affair.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceInLine {
+    /// Which place.
+    pub number: u32,
+    /// How often it was taken before.
+    pub turn: u32,
+    /// When the caller must have been served.
+    pub deadline: Deadline,
+}
+
+/// What comes at the end of a [`Line`].
+pub enum Taken<'a> {
+    /// A connection that is fit.
+    Connection(Box<dyn Connection>),
+    /// One that has to be seen to first, which is rare. Dropping the future loses nothing.
+    Later(BoxFuture<'a, Result<Box<dyn Connection>, PoolError>>),
+}
+
 /// A shared, pipelined way to the server: many callers' commands on few connections.
 ///
 /// The caller has made sure that the command may share a connection: it neither blocks nor changes
@@ -194,6 +239,11 @@ impl Deadline {
             // A limit beyond what the clock can count is no limit.
             at: limit.and_then(|limit| started.checked_add(limit)),
         }
+    }
+
+    /// When the caller began to wait.
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
     /// The moment itself, if there is one.

@@ -21,13 +21,14 @@ mod status;
 
 pub use backend::{
     Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, KnownFailure, Lane,
+    Line, PlaceInLine, Taken,
 };
 pub use client::Client;
 pub use command_error::{CommandError, command_name, pipeline_name};
 pub use config::{Endpoint, PoolConfig};
 pub use detached_connection::DetachedConnection;
 pub use error::{ConnectError, ConnectErrorKind, PoolError, TimeoutKind};
-pub use pool::Pool;
+pub use pool::{Get, Pool};
 pub use pooled_connection::{
     PooledConnection, error_says_unfit, replies_say_unfit, reply_says_unfit,
 };

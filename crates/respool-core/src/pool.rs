@@ -1,10 +1,14 @@
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use crate::{
-    Backend, BackendInfo, Capabilities, Client, Connection, Deadline, PoolConfig, PoolError,
-    PooledConnection, Status,
+    Backend, BackendInfo, Capabilities, Client, Connection, Deadline, PlaceInLine, PoolConfig,
+    PoolError, PooledConnection, Status, Taken,
 };
 
 /// The handle that users hold, whatever the backend. Cloning it is cheap and shares the pool.
@@ -56,19 +60,19 @@ impl Pool {
     /// [`PoolError::Timeout`], which names the wait that ran out and carries the last failure to
     /// connect; [`PoolError::Connect`] where waiting could not help; [`PoolError::Closed`];
     /// [`PoolError::NoRuntime`].
-    pub async fn get(&self) -> Result<PooledConnection, PoolError> {
-        self.get_within(self.handle.config.get_timeout).await
+    pub fn get(&self) -> Get<'_> {
+        self.get_within(self.handle.config.get_timeout)
     }
 
     /// Takes a connection, waiting for at most `limit`, whatever `get_timeout` says. `None` waits
     /// for as long as it takes. Otherwise like [`get`](Pool::get).
-    pub async fn get_within(&self, limit: Option<Duration>) -> Result<PooledConnection, PoolError> {
-        if let Some(connection) = self.try_get() {
-            return Ok(connection);
+    pub fn get_within(&self, limit: Option<Duration>) -> Get<'_> {
+        Get {
+            pool: self,
+            limit,
+            place: None,
+            later: None,
         }
-        let deadline = Deadline::after(limit);
-        let connection = self.handle.backend.get(deadline).await?;
-        Ok(self.lend(connection))
     }
 
     /// Takes an idle connection if there is one, without waiting and without overtaking anybody
@@ -156,6 +160,65 @@ impl fmt::Debug for Pool {
             .field("endpoint", &self.handle.config.endpoint)
             .field("status", &format_args!("{}", self.status()))
             .finish()
+    }
+}
+
+/// A connection being taken: what [`Pool::get`] returns. Nothing happens before it is first polled;
+/// dropping it loses nothing.
+#[must_use = "a connection is taken when this is awaited"]
+pub struct Get<'a> {
+    pool: &'a Pool,
+    limit: Option<Duration>,
+    place: Option<PlaceInLine>,
+    later: Option<BoxFuture<'a, Result<Box<dyn Connection>, PoolError>>>,
+}
+
+impl<'a> Future for Get<'a> {
+    type Output = Result<PooledConnection, PoolError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let pool = self.pool;
+        let backend = &*pool.handle.backend;
+        if self.later.is_none() {
+            if let Some(line) = backend.line() {
+                let limit = self.limit;
+                match ready!(line.poll_take(&mut self.place, limit, context))? {
+                    Taken::Connection(connection) => return Poll::Ready(Ok(pool.lend(connection))),
+                    Taken::Later(later) => self.later = Some(later),
+                }
+            } else {
+                if let Some(connection) = pool.try_get() {
+                    return Poll::Ready(Ok(connection));
+                }
+                self.later = Some(backend.get(Deadline::after(self.limit)));
+            }
+        }
+        match &mut self.later {
+            Some(later) => later
+                .as_mut()
+                .poll(context)
+                .map_ok(|connection| pool.lend(connection)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Get<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take()
+            && let Some(line) = self.pool.handle.backend.line()
+        {
+            line.leave(place);
+        }
+    }
+}
+
+impl fmt::Debug for Get<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get")
+            .field("pool", self.pool)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 

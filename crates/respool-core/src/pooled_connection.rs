@@ -15,7 +15,7 @@ use crate::command_error::{command_name, pipeline_name};
 use crate::pool::Guards;
 use crate::{
     Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection, PoolError,
-    Session,
+    Session, SessionEffect,
 };
 
 /// A connection taken out of a pool, for its holder alone. Dropping it gives it back, wherever
@@ -34,10 +34,9 @@ use crate::{
 /// - A command that failed without a reply is never sent again; [`CommandError`] tells whether it
 ///   may have been executed.
 pub struct PooledConnection {
-    /// `None` only once it was detached. Never locked: the mutex makes this type `Sync`, which
+    /// `None` only once it was detached. Hardly ever locked: the mutex makes this type `Sync`, which
     /// `AsyncCommands` asks for, whatever the backend's connection is.
     connection: Mutex<Option<Box<dyn Connection>>>,
-    database: i64,
     response_timeout: Option<Duration>,
     session: Session,
     condemned: Option<CloseReason>,
@@ -52,7 +51,6 @@ impl PooledConnection {
     ) -> Self {
         PooledConnection {
             guards,
-            database: connection.get_db(),
             connection: Mutex::new(Some(connection)),
             response_timeout,
             session: Session::default(),
@@ -189,8 +187,10 @@ impl ConnectionLike for PooledConnection {
             in_a_runtime()?;
             let effect = CommandEffect::of(command);
             let limit = self.reply_limit(effect.blocking);
-            let database = self.get_db();
-            self.session.note(effect.session, database);
+            if effect.session != SessionEffect::None {
+                let database = self.get_db();
+                self.session.note(effect.session, database);
+            }
 
             let mut request = RequestGuard::new(self, effect.blocking != Blocking::No);
             let connection = match request.holder.usable() {
@@ -262,7 +262,11 @@ impl ConnectionLike for PooledConnection {
     }
 
     fn get_db(&self) -> i64 {
-        self.database
+        let connection = self.connection.lock();
+        let connection = connection.unwrap_or_else(PoisonError::into_inner);
+        connection
+            .as_ref()
+            .map_or(0, |connection| connection.get_db())
     }
 }
 

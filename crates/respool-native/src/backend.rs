@@ -3,17 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use respool_connect::{Glance, Upkeep};
+use respool_connect::Upkeep;
 use respool_core::{
-    Backend, BackendEntry, BackendInfo, Capabilities, CloseReason, Connection, Deadline, Pool,
-    PoolConfig, PoolError, Status, TimeoutKind,
+    Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, Line, Pool, PoolConfig,
+    PoolError, Status, TimeoutKind,
 };
-use tokio::runtime::Handle;
 
-use crate::connection::NativeConnection;
 use crate::shared::Shared;
 use crate::upkeep::Keeper;
-use crate::wait::Wait;
 
 /// This backend, for the facade, the command line and the kit.
 pub const BACKEND: BackendEntry = BackendEntry {
@@ -59,39 +56,13 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
     Ok(Pool::new(backend, config))
 }
 
-struct Native {
-    shared: Arc<Shared>,
-    upkeep: Upkeep<Keeper>,
+pub(crate) struct Native {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) upkeep: Upkeep<Keeper>,
 }
 
 impl Native {
-    /// Takes connections until one is fit. Whatever it holds when it is dropped goes back.
-    async fn take_fit(&self) -> Result<Box<NativeConnection>, PoolError> {
-        let mut at_head = false;
-        loop {
-            let mut taken = Taken(Some(Wait::new(&self.shared, at_head).await?));
-            at_head = true;
-            match taken.glance() {
-                Glance::Fit => {}
-                Glance::Unfit(reason) => {
-                    taken.end(reason);
-                    continue;
-                }
-                Glance::Unsettled => {
-                    // Dropped here: it goes back and is settled by whoever takes it next.
-                    if !taken.settle().await {
-                        taken.end(CloseReason::TimedOut);
-                        continue;
-                    }
-                }
-            }
-            if let Some(connection) = taken.0.take() {
-                return Ok(connection);
-            }
-        }
-    }
-
-    fn timed_out(&self, deadline: Deadline) -> PoolError {
+    pub(crate) fn timed_out(&self, deadline: Deadline) -> PoolError {
         let status = self.shared.status();
         let last_error = self.shared.slots().last_error.clone();
         let phase = if status.in_use >= status.max_size {
@@ -105,41 +76,10 @@ impl Native {
     }
 }
 
-/// A connection between the slots and its holder.
-struct Taken(Option<Box<NativeConnection>>);
-
-impl Taken {
-    fn glance(&self) -> Glance {
-        let connection = self.0.as_ref();
-        connection.map_or(Glance::Unfit(CloseReason::Broken), |it| it.glance())
-    }
-
-    async fn settle(&mut self) -> bool {
-        match &mut self.0 {
-            Some(connection) => connection.settle().await,
-            None => false,
-        }
-    }
-
-    fn end(&mut self, reason: CloseReason) {
-        if let Some(connection) = self.0.take() {
-            connection.end(reason);
-        }
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            Shared::take_back(connection);
-        }
-    }
-}
-
 #[async_trait]
 impl Backend for Native {
     fn try_get(&self) -> Option<Box<dyn Connection>> {
-        let connection = self.shared.pop()?;
+        let mut connection = self.shared.pop()?;
         if connection.is_warm() && self.upkeep.runs() {
             return Some(connection);
         }
@@ -148,15 +88,12 @@ impl Backend for Native {
     }
 
     async fn get(&self, deadline: Deadline) -> Result<Box<dyn Connection>, PoolError> {
-        if Handle::try_current().is_err() {
-            return Err(PoolError::NoRuntime);
-        }
         self.upkeep.ensure();
-        match deadline.limit(self.take_fit()).await {
-            Some(Ok(connection)) => Ok(connection),
-            Some(Err(error)) => Err(error),
-            None => Err(self.timed_out(deadline)),
-        }
+        self.take(None, deadline).await
+    }
+
+    fn line(&self) -> Option<&dyn Line> {
+        Some(self)
     }
 
     fn status(&self) -> Status {

@@ -2,6 +2,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
@@ -24,8 +25,12 @@ pub(crate) struct NativeConnection {
     /// `None` once it was detached.
     place: Option<Place>,
     condemned: bool,
-    /// When it was last given back.
-    idle_since: Tick,
+    /// When it was last lent, or opened.
+    lent_at: Tick,
+    /// Its holder has sent nothing yet.
+    is_unused: bool,
+    /// It has a slot in the pool.
+    counts: bool,
 }
 
 impl NativeConnection {
@@ -37,31 +42,39 @@ impl NativeConnection {
             shared,
             place: Some(place),
             condemned: false,
-            idle_since: Tick::now(),
+            lent_at: Tick::now(),
+            is_unused: true,
+            counts: true,
         }
     }
 
-    /// Whether it was in use a moment ago, is owed nothing, and nobody knows of anything new: it can
-    /// be handed out as it is. Costs no system call.
-    pub(crate) fn is_warm(&self) -> bool {
-        self.idle_since == Tick::now()
+    /// Whether it was lent a moment ago already and is owed nothing: it can be handed out as it is.
+    /// Costs no system call: what has happened to its socket in that moment shows before the first
+    /// request, which then goes to a [new one](Self::renew).
+    #[inline]
+    pub(crate) fn is_warm(&mut self) -> bool {
+        self.is_unused = true;
+        self.lent_at == Tick::now()
             && !self.wire.is_owed()
             && !self.wire.is_lost()
             && !self.shared.needs_fine_clock
-            && !self.wire.socket().has_news()
     }
 
-    /// Whether it may be handed out. Costs a system call unless it is [warm](Self::is_warm).
+    /// It is handed out, and was not [warm](Self::is_warm).
+    pub(crate) fn lend(&mut self) {
+        self.lent_at = Tick::now();
+        self.is_unused = true;
+    }
+
+    /// Whether it may be handed out. Costs a system call.
     pub(crate) fn glance(&self) -> Glance {
-        if self.is_warm() {
-            return Glance::Fit;
-        }
         if self.condemned || self.wire.is_lost() {
             return Glance::Unfit(CloseReason::Broken);
         }
-        let age = self.place.as_ref().map_or(Glance::Fit, |place| {
-            place.glance_since(self.idle_since.instant())
-        });
+        let age = self
+            .place
+            .as_ref()
+            .map_or(Glance::Fit, |place| place.glance_since(self.idle_since()));
         if age == Glance::Unfit(CloseReason::Expired) {
             return age;
         }
@@ -78,9 +91,14 @@ impl NativeConnection {
         self.wire.socket()
     }
 
-    /// Whether its time is up at `now`, and otherwise when it will be.
-    pub(crate) fn ends_at(&self) -> Option<std::time::Instant> {
-        self.place.as_ref()?.ends_at(self.idle_since.instant())
+    /// When its time is up, if nobody uses it before.
+    pub(crate) fn ends_at(&self) -> Option<Instant> {
+        self.place.as_ref()?.ends_at(self.idle_since())
+    }
+
+    /// Since when nobody has used it.
+    fn idle_since(&self) -> Instant {
+        self.lent_at.instant().max(self.wire.heard())
     }
 
     /// Discards the replies that are owed, and makes sure that the server answers. False: it is not
@@ -124,7 +142,7 @@ impl NativeConnection {
         if is_empty(command) {
             return Err((redis::ErrorKind::Client, "empty command").into());
         }
-        self.wire.prepare()?;
+        self.prepare().await?;
         let due = self.wire.send(command);
         match due {
             Some(due) if !command.is_no_response() => self.reply(due).await,
@@ -133,6 +151,40 @@ impl NativeConnection {
                 poll_fn(|context| self.wire.poll_flush(context)).await?;
                 Ok(Value::Nil)
             }
+        }
+    }
+
+    /// Before each request. A connection that has ended since it was handed out, and before anything
+    /// was sent, costs its holder nothing but time.
+    async fn prepare(&mut self) -> RedisResult<()> {
+        let is_unused = std::mem::replace(&mut self.is_unused, false);
+        match self.wire.prepare() {
+            Err(_) if is_unused && self.may_be_renewed() => self.renew().await,
+            outcome => outcome,
+        }
+    }
+
+    fn may_be_renewed(&self) -> bool {
+        self.counts && !self.condemned && !self.shared.ledger.is_closed()
+    }
+
+    /// Opens another in its place, in the same slot. Dropping the future leaves it lost.
+    #[cold]
+    async fn renew(&mut self) -> RedisResult<()> {
+        self.part();
+        let fresh = self.shared.open_another().await;
+        let (wire, place) = fresh.map_err(PoolError::from)?;
+        self.wire = wire;
+        self.place = Some(place);
+        self.owed.settled();
+        self.wire.prepare()
+    }
+
+    /// Takes leave of the socket, and of its place in the ledger.
+    fn part(&mut self) {
+        if let Some(mut place) = self.place.take() {
+            self.wire.socket().say_goodbye();
+            place.part(Parting::Watched(self.wire.socket().clone()));
         }
     }
 
@@ -153,7 +205,7 @@ impl NativeConnection {
         if pipeline.is_empty() {
             return Err((redis::ErrorKind::Client, "empty command").into());
         }
-        self.wire.prepare()?;
+        self.prepare().await?;
         let (mut due, answered) = self.wire.send_pipeline(pipeline);
         let mut replies = Vec::with_capacity(count.min(pipeline.len() + 2));
         let mut refusal = None;
@@ -213,13 +265,8 @@ impl Connection for NativeConnection {
         if self.condemned || self.wire.is_lost() {
             return;
         }
-        let now = Tick::now();
-        if self.idle_since != now {
-            let outlived = self.place.as_ref().is_none_or(|place| place.has_outlived());
-            if outlived {
-                return self.end(CloseReason::Expired);
-            }
-            self.idle_since = now;
+        if self.place.as_ref().is_none_or(Place::is_too_old) {
+            return self.end(CloseReason::Expired);
         }
         self.wire.rest();
         Shared::take_back(self);
@@ -245,19 +292,17 @@ impl Connection for NativeConnection {
     fn detach(mut self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
         if let Some(mut place) = self.place.take() {
             place.set_reason(CloseReason::Detached);
-            drop(place);
-            self.shared.one_ended();
         }
+        self.counts = false;
+        self.shared.one_ended();
         Ok(self)
     }
 }
 
 impl Drop for NativeConnection {
     fn drop(&mut self) {
-        if let Some(mut place) = self.place.take() {
-            self.wire.socket().say_goodbye();
-            place.part(Parting::Watched(self.wire.socket().clone()));
-            drop(place);
+        self.part();
+        if self.counts {
             self.shared.one_ended();
         }
     }

@@ -9,6 +9,7 @@ use crate::connection::NativeConnection;
 use crate::handshake::shake_hands;
 use crate::queue::Word;
 use crate::shared::Shared;
+use crate::wire::Wire;
 
 impl Shared {
     /// Starts a task that dials for those who wait, which was counted already. Never under the lock:
@@ -19,12 +20,7 @@ impl Shared {
             home,
         };
         let handle = tokio::spawn(task.run()).abort_handle();
-        let mut slots = self.slots();
-        if slots.closed {
-            handle.abort();
-        }
-        slots.tasks.retain(|task| !task.is_finished());
-        slots.tasks.push(handle);
+        self.note_task(handle);
     }
 
     /// Opens a connection that nobody has asked for yet: it goes to whoever waits, or is idle.
@@ -57,6 +53,13 @@ impl Shared {
     }
 
     async fn dial_once(self: &Arc<Self>) -> Result<Box<NativeConnection>, ConnectError> {
+        let (wire, place) = self.open_another().await?;
+        Ok(Box::new(NativeConnection::new(wire, self.clone(), place)))
+    }
+
+    /// Opens a connection in a slot that the caller has, within `connect_timeout`. Dropping the future
+    /// gives up.
+    pub(crate) async fn open_another(&self) -> Result<(Wire, Place), ConnectError> {
         let opening = self.ledger.opening().await;
         let open = self.open(opening);
         match self.config.connect_timeout {
@@ -71,10 +74,7 @@ impl Shared {
         }
     }
 
-    async fn open(
-        self: &Arc<Self>,
-        opening: Opening,
-    ) -> Result<Box<NativeConnection>, ConnectError> {
+    async fn open(&self, opening: Opening) -> Result<(Wire, Place), ConnectError> {
         let endpoint = &self.config.endpoint;
         let info = endpoint.connection_info();
         let failed = |error: redis::RedisError| ConnectError::at(endpoint, error);
@@ -92,7 +92,7 @@ impl Shared {
             let gone = std::io::Error::from(std::io::ErrorKind::NotConnected);
             failed(gone.into())
         })?;
-        Ok(Box::new(NativeConnection::new(wire, self.clone(), place)))
+        Ok((wire, place))
     }
 
     /// Takes note of a failure, and says when to try again.

@@ -19,6 +19,7 @@ mod queue;
 mod reply_mode;
 mod shared;
 mod slots;
+mod timekeeper;
 mod upkeep;
 mod wait;
 mod wire;

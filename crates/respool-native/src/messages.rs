@@ -28,6 +28,10 @@ impl Messages {
         self.unread.pop_front()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unread.is_empty()
+    }
+
     /// For the next holder of the connection, who has asked for none.
     pub(crate) fn forget(&mut self) {
         self.unread = VecDeque::new();

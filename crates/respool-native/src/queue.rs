@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::task::Waker;
+use std::time::Instant;
 
 use respool_core::ConnectError;
 
@@ -18,12 +19,13 @@ pub(crate) struct Queue<T> {
 /// A place in the queue, of one who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    place: u32,
-    turn: u32,
+    pub(crate) place: u32,
+    pub(crate) turn: u32,
 }
 
 struct Place<T> {
     turn: u32,
+    deadline: Option<Instant>,
     state: State<T>,
 }
 
@@ -44,6 +46,8 @@ pub(crate) enum Word<T> {
     Failed(ConnectError),
     /// There is nothing to wait for any more.
     Closed,
+    /// His time is up.
+    TooLate,
 }
 
 impl<T> Queue<T> {
@@ -66,16 +70,23 @@ impl<T> Queue<T> {
     }
 
     /// Joins the line: at its end, or at its head for one whose turn it was before.
-    pub(crate) fn join(&mut self, waker: Waker, at_head: bool) -> Ticket {
+    pub(crate) fn join(
+        &mut self,
+        waker: Waker,
+        deadline: Option<Instant>,
+        at_head: bool,
+    ) -> Ticket {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place {
                 turn: 0,
+                deadline: None,
                 state: State::Free,
             });
             u32::try_from(self.places.len() - 1).expect("fewer than 2^32 wait")
         });
         let slot = &mut self.places[place as usize];
         slot.state = State::Waiting(waker);
+        slot.deadline = deadline;
         let ticket = Ticket {
             place,
             turn: slot.turn,
@@ -91,6 +102,9 @@ impl<T> Queue<T> {
     /// Gives `it` to the first who waits; gives it back if nobody does. The waker is to be woken
     /// once the lock is released.
     pub(crate) fn give(&mut self, it: T) -> Result<Option<Waker>, T> {
+        if self.waiting == 0 {
+            return Err(it);
+        }
         while let Some(ticket) = self.line.pop_front() {
             let place = &mut self.places[ticket.place as usize];
             if place.turn == ticket.turn && place.state.is_in_line() {
@@ -112,6 +126,26 @@ impl<T> Queue<T> {
         }
         self.waiting = 0;
         wakers
+    }
+
+    /// Tells those whose time is up at `now`, and says when the next one's will be.
+    pub(crate) fn expire(&mut self, now: Instant) -> (Vec<Waker>, Option<Instant>) {
+        let mut wakers = Vec::new();
+        let mut next: Option<Instant> = None;
+        for ticket in &self.line {
+            let place = &mut self.places[ticket.place as usize];
+            if place.turn != ticket.turn || !place.state.is_in_line() {
+                continue;
+            }
+            match place.deadline {
+                Some(deadline) if deadline <= now => {
+                    self.waiting -= 1;
+                    wakers.extend(place.tell(Word::TooLate));
+                }
+                deadline => next = [next, deadline].into_iter().flatten().min(),
+            }
+        }
+        (wakers, next)
     }
 
     /// Has up to `many` look again, the first in line first. They keep their places.
@@ -197,7 +231,7 @@ mod tests {
     fn queue_of(count: usize) -> (Queue<usize>, Vec<Ticket>) {
         let mut queue = Queue::new();
         let tickets = (0..count)
-            .map(|_| queue.join(Waker::noop().clone(), false))
+            .map(|_| queue.join(Waker::noop().clone(), None, false))
             .collect();
         (queue, tickets)
     }
@@ -224,7 +258,7 @@ mod tests {
     #[test]
     fn one_whose_turn_it_was_goes_back_to_the_head() {
         let (mut queue, _) = queue_of(2);
-        let first = queue.join(Waker::noop().clone(), true);
+        let first = queue.join(Waker::noop().clone(), None, true);
         assert!(queue.give(1).is_ok());
         assert_eq!(given(&mut queue, first), Some(1));
     }
@@ -244,7 +278,7 @@ mod tests {
     fn a_place_that_is_taken_again_is_not_served_by_the_ticket_before() {
         let (mut queue, tickets) = queue_of(2);
         queue.leave(tickets[0]);
-        let newcomer = queue.join(Waker::noop().clone(), false);
+        let newcomer = queue.join(Waker::noop().clone(), None, false);
         assert!(queue.give(1).is_ok());
         assert_eq!(given(&mut queue, newcomer), None);
         assert_eq!(given(&mut queue, tickets[1]), Some(1));
@@ -254,12 +288,32 @@ mod tests {
     fn those_who_come_and_go_leave_nothing_behind() {
         let (mut queue, _) = queue_of(1);
         for _ in 0..10_000 {
-            let ticket = queue.join(Waker::noop().clone(), false);
+            let ticket = queue.join(Waker::noop().clone(), None, false);
             queue.leave(ticket);
         }
         assert_eq!(queue.len(), 1);
         assert!(queue.line.len() < 100, "{}", queue.line.len());
         assert!(queue.places.len() < 10, "{}", queue.places.len());
+    }
+
+    #[test]
+    fn only_those_whose_time_is_up_are_told_so() {
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(1);
+        let mut queue: Queue<usize> = Queue::new();
+        let late = queue.join(Waker::noop().clone(), Some(now), false);
+        let early = queue.join(Waker::noop().clone(), Some(later), false);
+        let patient = queue.join(Waker::noop().clone(), None, false);
+        let (wakers, next) = queue.expire(now);
+        assert_eq!((wakers.len(), next, queue.len()), (1, Some(later), 2));
+        assert!(matches!(
+            queue.ask(late, Waker::noop()),
+            Some(Word::TooLate)
+        ));
+        assert!(queue.give(1).is_ok());
+        assert!(queue.give(2).is_ok());
+        assert_eq!(given(&mut queue, early), Some(1));
+        assert_eq!(given(&mut queue, patient), Some(2));
     }
 
     #[test]

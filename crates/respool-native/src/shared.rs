@@ -5,6 +5,7 @@ use std::time::Duration;
 use respool_connect::{Glance, Ledger};
 use respool_core::{CloseReason, PoolConfig, Status};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use crate::connection::NativeConnection;
 use crate::slots::{Returned, Slots};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     min_idle: AtomicUsize,
     /// Told of every connection that ends or is no longer being opened, once the pool is closed.
     left: Notify,
+    /// Told when somebody's time is up before a timekeeper would notice.
+    pub(crate) hurry: Notify,
 }
 
 impl Shared {
@@ -43,6 +46,7 @@ impl Shared {
             slots: Mutex::new(Slots::new(config.max_size)),
             min_idle: AtomicUsize::new(config.min_idle),
             left: Notify::new(),
+            hurry: Notify::new(),
             config,
         })
     }
@@ -67,7 +71,10 @@ impl Shared {
     ) -> Option<Box<NativeConnection>> {
         loop {
             match connection.glance() {
-                Glance::Fit => return Some(connection),
+                Glance::Fit => {
+                    connection.lend();
+                    return Some(connection);
+                }
                 Glance::Unfit(reason) => connection.end(reason),
                 Glance::Unsettled => {
                     Shared::take_back(connection);
@@ -112,6 +119,16 @@ impl Shared {
         if self.ledger.keeps_some_idle() {
             self.ledger.want_upkeep();
         }
+    }
+
+    /// Takes note of a task, which closing the pool ends.
+    pub(crate) fn note_task(&self, task: AbortHandle) {
+        let mut slots = self.slots();
+        if slots.closed {
+            task.abort();
+        }
+        slots.tasks.retain(|task| !task.is_finished());
+        slots.tasks.push(task);
     }
 
     /// Has those who wait look again: something changed that they may make use of.

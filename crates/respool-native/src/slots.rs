@@ -21,11 +21,23 @@ pub(crate) struct Slots<T> {
     pub(crate) open: usize,
     /// Tasks that dial, by the runtime that they run on.
     dialling: Vec<(Id, usize)>,
+    /// Tasks that tell those who wait when their time is up, one a runtime, and when each is due.
+    timekeepers: Vec<(Id, Instant)>,
     pub(crate) tasks: Vec<AbortHandle>,
     pub(crate) failures: u32,
     pub(crate) retry_at: Option<Instant>,
     pub(crate) last_error: Option<ConnectError>,
     pub(crate) closed: bool,
+}
+
+/// Whether those who wait are told when their time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timekeeper {
+    Knows,
+    /// It would come too late for this one.
+    IsToHurry,
+    /// There is none on this runtime.
+    IsToCome,
 }
 
 /// What becomes of a connection that came back.
@@ -48,6 +60,7 @@ impl<T> Slots<T> {
             max_size,
             open: 0,
             dialling: Vec::new(),
+            timekeepers: Vec::new(),
             tasks: Vec::new(),
             failures: 0,
             retry_at: None,
@@ -63,6 +76,10 @@ impl<T> Slots<T> {
         }
         if self.open > self.max_size {
             return Returned::Surplus(connection);
+        }
+        if self.queue.is_empty() {
+            self.idle.push(connection);
+            return Returned::Kept;
         }
         match self.queue.give(connection) {
             Ok(waker) => Returned::Given(waker),
@@ -82,14 +99,40 @@ impl<T> Slots<T> {
     }
 
     /// Joins the line, or what there was to be had instead.
-    pub(crate) fn join(&mut self, waker: &Waker, at_head: bool) -> Result<Ticket, Word<T>> {
+    pub(crate) fn join(
+        &mut self,
+        waker: &Waker,
+        deadline: Option<Instant>,
+        at_head: bool,
+    ) -> Result<Ticket, Word<T>> {
         if self.closed {
             return Err(Word::Closed);
         }
         match self.idle.pop() {
             Some(connection) => Err(Word::Given(connection)),
-            None => Ok(self.queue.join(waker.clone(), at_head)),
+            None => Ok(self.queue.join(waker.clone(), deadline, at_head)),
         }
+    }
+
+    /// What has to be done so that somebody on `home` is told when `deadline` has passed.
+    pub(crate) fn needs_timekeeper(&mut self, home: Id, deadline: Instant) -> Timekeeper {
+        match self.timekeepers.iter_mut().find(|(id, _)| *id == home) {
+            Some((_, due)) if *due <= deadline => Timekeeper::Knows,
+            Some((_, due)) => {
+                *due = deadline;
+                Timekeeper::IsToHurry
+            }
+            None => {
+                self.timekeepers.push((home, deadline));
+                Timekeeper::IsToCome
+            }
+        }
+    }
+
+    /// The timekeeper of `home` is due at that time, or gone.
+    pub(crate) fn set_timekeeper(&mut self, home: Id, due: Option<Instant>) {
+        self.timekeepers.retain(|(id, _)| *id != home);
+        self.timekeepers.extend(due.map(|due| (home, due)));
     }
 
     /// Whether one more connection may be opened.

@@ -35,7 +35,7 @@ impl Kept for Keeper {
         }
         // One that is lent may be back in a moment, and be idle from then on.
         let if_back_now = self.0.config.idle_timeout.map(|limit| now + limit);
-        let too_old = self.0.ledger.next_to_expire(now);
+        let too_old = self.0.ledger.mark_too_old(now);
         [next, if_back_now, too_old].into_iter().flatten().min()
     }
 

@@ -106,13 +106,29 @@ impl Wire {
         self.discarded + (self.read - self.taken) as u64
     }
 
+    /// When something was last heard from the server.
+    pub(crate) fn heard(&self) -> Instant {
+        self.heard
+    }
+
     /// Everything that was owed has come.
     pub(crate) fn settled(&mut self) {
         self.discarded = 0;
     }
 
     /// What it may keep while it is idle.
+    #[inline]
     pub(crate) fn rest(&mut self) {
+        if self.input.len() > SMALL
+            || self.out.capacity() > SMALL_REQUEST
+            || !self.messages.is_empty()
+        {
+            self.shrink();
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
         if self.input.len() > SMALL && self.read <= SMALL {
             self.input.truncate(SMALL);
             self.input.shrink_to_fit();

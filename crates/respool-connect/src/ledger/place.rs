@@ -81,6 +81,11 @@ impl Place {
         self.entry.expires_at
     }
 
+    /// Whether the upkeep found, while it was lent, that its time is up. One load.
+    pub fn is_too_old(&self) -> bool {
+        self.entry.is_too_old.load(Ordering::Relaxed)
+    }
+
     /// What time says of it to a pool that keeps its own account of who is idle.
     pub fn glance_since(&self, idle_since: Instant) -> Glance {
         let limits = &self.ledger.limits;

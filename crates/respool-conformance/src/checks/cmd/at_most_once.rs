@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::server_side::run;
 use crate::check::ensure;
 use crate::checks::full_use::hold_all;
-use crate::checks::way::Way;
+use crate::checks::way::{Way, echo_on};
 use crate::{Broken, Finding, Trial};
 
 const KEY: &str = "counter";
@@ -133,6 +133,8 @@ async fn replies_cut(trial: &Trial) -> Result<(), Broken> {
         return Ok(());
     }
     let mut connection = pool.get().await?;
+    // One that ends before its holder has used it may be replaced unseen.
+    echo_on(&mut connection, "in use").await?;
     proxy.cut();
     let lost = cmd("INCR")
         .arg(KEY)
