@@ -241,6 +241,14 @@ impl Deadline {
         }
     }
 
+    /// `limit` after `started`; `None` waits for as long as it takes. For backends that keep a clock.
+    pub fn from(started: Instant, limit: Option<Duration>) -> Self {
+        Deadline {
+            started,
+            at: limit.and_then(|limit| started.checked_add(limit)),
+        }
+    }
+
     /// When the caller began to wait.
     pub fn started(&self) -> Instant {
         self.started

@@ -7,6 +7,7 @@ use respool_core::{CloseReason, PoolConfig, Status};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::clock::Clock;
 use crate::connection::NativeConnection;
 use crate::slots::{Returned, Slots};
 
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger>,
     /// Whether a limit is so short that the coarse clock can't tell.
     pub(crate) needs_fine_clock: bool,
+    pub(crate) clock: Clock,
     slots: Mutex<Slots<Box<NativeConnection>>>,
     min_idle: AtomicUsize,
     /// Told of every connection that ends or is no longer being opened, once the pool is closed.
@@ -43,6 +45,7 @@ impl Shared {
             needs_fine_clock: is_short(config.idle_timeout)
                 || is_short(config.max_lifetime)
                 || is_short(config.validate_after),
+            clock: Clock::new(),
             slots: Mutex::new(Slots::new(config.max_size)),
             min_idle: AtomicUsize::new(config.min_idle),
             left: Notify::new(),
@@ -58,7 +61,14 @@ impl Shared {
 
     /// The idle connection that came back last. Waits for nothing.
     pub(crate) fn pop(&self) -> Option<Box<NativeConnection>> {
-        let mut slots = self.slots();
+        self.pop_from(&mut self.slots())
+    }
+
+    #[inline]
+    pub(crate) fn pop_from(
+        &self,
+        slots: &mut Slots<Box<NativeConnection>>,
+    ) -> Option<Box<NativeConnection>> {
         let connection = slots.idle.pop()?;
         self.watch_idle(slots.idle.len());
         Some(connection)

@@ -1,16 +1,17 @@
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use respool_connect::Glance;
 use respool_core::{CloseReason, Connection, Deadline, Line, PlaceInLine, PoolError, Taken};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 use crate::backend::Native;
 use crate::connection::NativeConnection;
 use crate::queue::{Ticket, Word};
 use crate::shared::Shared;
+use crate::slots::Slots;
 
 impl Line for Native {
     fn poll_take<'a>(
@@ -21,24 +22,26 @@ impl Line for Native {
     ) -> Poll<Result<Taken<'a>, PoolError>> {
         match *place {
             None => {
-                if let Some(mut connection) = self.shared.pop() {
+                let mut slots = self.shared.slots();
+                if let Some(mut connection) = self.shared.pop_from(&mut slots) {
+                    drop(slots);
                     if connection.is_warm() && self.upkeep.runs() {
                         return Poll::Ready(Ok(Taken::Connection(connection)));
                     }
                     return Poll::Ready(Ok(self.see_to(connection, Deadline::after(limit))));
                 }
-                if Handle::try_current().is_err() {
+                let Ok(here) = Handle::try_current() else {
                     return Poll::Ready(Err(PoolError::NoRuntime));
-                }
-                let deadline = Deadline::after(limit);
-                self.upkeep.ensure_at(deadline.started());
-                match self.shared.join(false, deadline, context) {
+                };
+                let deadline = self.shared.clock.deadline(limit);
+                match self.shared.join(slots, here.id(), false, deadline, context) {
                     Ok(ticket) => {
                         *place = Some(PlaceInLine {
                             number: ticket.place,
                             turn: ticket.turn,
                             deadline,
                         });
+                        self.upkeep.ensure_at(deadline.started());
                         Poll::Pending
                     }
                     Err(word) => Poll::Ready(self.answer(word, deadline)),
@@ -216,12 +219,12 @@ impl Shared {
     /// Joins the line, and dials where that is needed; or what there was to be had instead.
     fn join(
         self: &Arc<Self>,
+        mut slots: MutexGuard<'_, Slots<Box<NativeConnection>>>,
+        home: Id,
         at_head: bool,
         deadline: Deadline,
         context: &Context<'_>,
     ) -> Result<Ticket, Word<Box<NativeConnection>>> {
-        let here = Handle::current();
-        let mut slots = self.slots();
         if slots.has_room()
             && slots.idle.is_empty()
             && let Some(error) = slots.refusal()
@@ -229,16 +232,14 @@ impl Shared {
             return Err(Word::Failed(error));
         }
         let ticket = slots.join(context.waker(), deadline.at(), at_head)?;
-        let timekeeper = deadline
-            .at()
-            .map(|at| slots.needs_timekeeper(here.id(), at));
-        let dials = slots.needs_one_more(here.id());
+        let timekeeper = deadline.at().map(|at| slots.needs_timekeeper(home, at));
+        let dials = slots.needs_one_more(home);
         drop(slots);
         if let Some(timekeeper) = timekeeper {
-            self.keep_time(here.id(), timekeeper);
+            self.keep_time(home, timekeeper);
         }
         if dials {
-            self.dial(here.id());
+            self.dial(home);
         }
         Ok(ticket)
     }
@@ -283,7 +284,12 @@ impl Future for Waiting<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(ticket) = self.ticket else {
-            return match self.shared.join(self.at_head, self.deadline, context) {
+            let slots = self.shared.slots();
+            let home = Handle::current().id();
+            let joined = self
+                .shared
+                .join(slots, home, self.at_head, self.deadline, context);
+            return match joined {
                 Ok(ticket) => {
                     self.ticket = Some(ticket);
                     Poll::Pending
