@@ -1,0 +1,110 @@
+//! One document with all numbers.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::arguments::Options;
+use crate::figure::{Bound, Figure, Good, Metric};
+use crate::run::{Results, Spread};
+use crate::setting::Setting;
+use crate::verdict::{Judged, Verdict, judge};
+
+/// The version of the document's form. Fields may be added under the same number.
+const SCHEMA: u32 = 1;
+
+#[derive(Debug, Serialize)]
+struct Measured<'a> {
+    case: &'a str,
+    subject: String,
+    #[serde(flatten)]
+    metric: Metric,
+    #[serde(flatten)]
+    spread: Option<Spread>,
+    problem: Option<String>,
+}
+
+pub(crate) fn print(
+    options: &Options,
+    setting: &Setting,
+    figures: &[Figure],
+    results: &Results,
+) -> Result<(), String> {
+    let figures: Vec<Value> = figures
+        .iter()
+        .map(|figure| {
+            let targets: Vec<Value> = judge(figure, results)
+                .iter()
+                .map(|judged| target(options, judged))
+                .collect();
+            json!({
+                "name": figure.name,
+                "title": figure.title,
+                "targets": targets,
+                "measured": measured(options, figure, results),
+            })
+        })
+        .collect();
+    let document = json!({
+        "schema": SCHEMA,
+        "setting": setting,
+        "rounds": options.rounds,
+        "quick": options.quick,
+        "figures": figures,
+    });
+    let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
+    println!("{text}");
+    Ok(())
+}
+
+fn measured<'a>(options: &Options, figure: &'a Figure, results: &Results) -> Vec<Measured<'a>> {
+    let mut measured = Vec::new();
+    for cell in &figure.measurements {
+        for &metric in cell.shows {
+            let outcome = results.of(figure, &cell.case, cell.subject, metric);
+            measured.push(Measured {
+                case: &cell.case,
+                subject: cell
+                    .subject
+                    .name(options.backend.name, cell.work.asks_a_server()),
+                metric,
+                spread: outcome.as_ref().ok().copied(),
+                problem: outcome.err().map(|problem| problem.to_string()),
+            });
+        }
+    }
+    measured
+}
+
+fn target(options: &Options, judged: &Judged<'_>) -> Value {
+    let target = judged.target;
+    let bound = match &target.bound {
+        Bound::Fixed(figure) => json!({ "figure": figure }),
+        Bound::OfBest(factor, _) => json!({ "times_best": factor }),
+        Bound::Above(more, _) => json!({ "above": more }),
+    };
+    let good = match target.metric.good {
+        Good::Less => "at most",
+        Good::More => "at least",
+        Good::Exactly => "exactly",
+    };
+    let (verdict, problem) = match &judged.verdict {
+        Verdict::Met => ("met", None),
+        Verdict::Missed => ("missed", None),
+        Verdict::Unknown(problem) => ("unknown", Some(problem.to_string())),
+    };
+    json!({
+        "case": target.case,
+        "metric": target.metric.key,
+        "unit": target.metric.unit,
+        "ours": judged.ours.as_ref().ok(),
+        "peer": judged.peer.map(|(subject, spread)| json!({
+            "subject": subject.name(options.backend.name, false),
+            "spread": spread,
+        })),
+        "ratio": judged.ratio(),
+        "good": good,
+        "bound": bound,
+        "verdict": verdict,
+        "problem": problem,
+    })
+}
