@@ -128,13 +128,21 @@ fn features() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs each benchmark once, to see that it works; it measures nothing.
+/// Runs each benchmark and each cell of the figures once, to see that it works; it judges nothing.
 fn benches() -> Result<(), String> {
+    let server = redis::find_or_install()?;
     step::run(
         "benches",
         workspace::cargo("bench")
             .args(["-p", "respool-benches", "--", "--test"])
-            .env(redis::VARIABLE, redis::find_or_install()?),
+            .env(redis::VARIABLE, &server),
+    )?;
+    step::run(
+        "benches (figures)",
+        workspace::cargo("run")
+            .args(["--release", "-p", "respool-benches", "--bin", "figures"])
+            .args(["--", "--quick"])
+            .env(redis::VARIABLE, &server),
     )
 }
 

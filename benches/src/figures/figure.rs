@@ -78,10 +78,28 @@ pub(crate) struct Target {
 pub(crate) enum Bound {
     /// A figure of its own.
     Fixed(f64),
-    /// This much of the best of these.
-    OfBest(f64, &'static [Subject]),
+    /// This much of the best of a group.
+    OfBest(f64, Group),
     /// This many more than that of another.
     Above(f64, Subject),
+}
+
+/// Subjects that a target speaks of together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) subjects: &'static [Subject],
+}
+
+impl Figure {
+    /// What `subject` is called in a case of this figure.
+    pub(crate) fn name_of(&self, subject: Subject, case: &str, backend: &str) -> String {
+        let asks_a_server = self
+            .measurements
+            .iter()
+            .any(|cell| cell.subject == subject && cell.case == case && cell.work.asks_a_server());
+        subject.name(backend, asks_a_server)
+    }
 }
 
 macro_rules! metrics {
@@ -95,6 +113,7 @@ metrics! {
     INSTRUCTIONS: "instructions" in "instructions", Less;
     ALLOCATIONS: "allocations" in "allocations", Less;
     RATE: "kops" in "k ops/s", More;
+    PROCESSOR: "cpu_us" in "µs of the client's CPU", Less;
     EVENNESS: "evenness" in "least/most served", More;
     MILLISECONDS: "ms" in "ms", Less;
     MEBIBYTES: "mib" in "MiB more", Less;

@@ -43,8 +43,9 @@ fn table(arguments: &Arguments) -> Result<ExitCode, String> {
     let options = arguments.options()?;
     let figures = catalogue::figures(&options);
     let stage = stage::Stage::set()?;
-    let results = run::rounds(&options, &figures, &stage);
+    // Before the rounds: the commit may be another one after them.
     let setting = setting::Setting::look(&options, stage.server_version());
+    let results = run::rounds(&options, &figures, &stage);
     if options.json {
         report::json::print(&options, &setting, &figures, &results)?;
     } else {

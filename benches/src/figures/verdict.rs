@@ -36,7 +36,7 @@ pub(crate) fn judge<'f>(figure: &'f Figure, results: &Results) -> Vec<Judged<'f>
     let judged = |target: &'f Target| {
         let ours = results.of(figure, &target.case, Subject::Ours, target.metric);
         let peer = match &target.bound {
-            Bound::OfBest(_, of) => best(figure, target, results, of),
+            Bound::OfBest(_, of) => best(figure, target, results, of.subjects),
             Bound::Above(_, of) => best(figure, target, results, &[*of]),
             Bound::Fixed(_) => best(figure, target, results, &pools_beside(figure, target)),
         };
@@ -108,7 +108,12 @@ fn as_printed(figure: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::{ALLOCATIONS, CONNECTIONS, Metric, RATE};
+    use crate::figure::{ALLOCATIONS, CONNECTIONS, Group, Metric, RATE};
+
+    const NOBODY: Group = Group {
+        name: "nobody",
+        subjects: &[],
+    };
 
     fn verdict(metric: Metric, bound: Bound, ours: f64, peer: Option<f64>) -> Verdict {
         let case = String::new();
@@ -131,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_target_of_the_best_is_a_part_of_it() {
-        let at = |ours| verdict(RATE, Bound::OfBest(1.5, &[]), ours, Some(100.0));
+        let at = |ours| verdict(RATE, Bound::OfBest(1.5, NOBODY), ours, Some(100.0));
         assert_eq!((at(150.0), at(149.0)), (Verdict::Met, Verdict::Missed));
     }
 
@@ -144,7 +149,7 @@ mod tests {
 
     #[test]
     fn without_a_peer_nothing_is_met() {
-        let alone = verdict(RATE, Bound::OfBest(1.5, &[]), 150.0, None);
+        let alone = verdict(RATE, Bound::OfBest(1.5, NOBODY), 150.0, None);
         assert!(matches!(alone, Verdict::Unknown(Problem::Failed(_))));
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn print(
         .map(|figure| {
             let targets: Vec<Value> = judge(figure, results)
                 .iter()
-                .map(|judged| target(options, judged))
+                .map(|judged| target(options, figure, judged))
                 .collect();
             json!({
                 "name": figure.name,
@@ -75,12 +75,15 @@ fn measured<'a>(options: &Options, figure: &'a Figure, results: &Results) -> Vec
     measured
 }
 
-fn target(options: &Options, judged: &Judged<'_>) -> Value {
+fn target(options: &Options, figure: &Figure, judged: &Judged<'_>) -> Value {
     let target = judged.target;
+    let name = |peer| figure.name_of(peer, &target.case, options.backend.name);
     let bound = match &target.bound {
         Bound::Fixed(figure) => json!({ "figure": figure }),
-        Bound::OfBest(factor, _) => json!({ "times_best": factor }),
-        Bound::Above(more, _) => json!({ "above": more }),
+        Bound::OfBest(factor, of) => {
+            json!({ "times_best": factor, "of": of.subjects.iter().map(|&peer| name(peer)).collect::<Vec<_>>() })
+        }
+        Bound::Above(more, of) => json!({ "above": more, "of": [name(*of)] }),
     };
     let good = match target.metric.good {
         Good::Less => "at most",
@@ -98,7 +101,7 @@ fn target(options: &Options, judged: &Judged<'_>) -> Value {
         "unit": target.metric.unit,
         "ours": judged.ours.as_ref().ok(),
         "peer": judged.peer.map(|(subject, spread)| json!({
-            "subject": subject.name(options.backend.name, false),
+            "subject": name(subject),
             "spread": spread,
         })),
         "ratio": judged.ratio(),

@@ -44,7 +44,7 @@ fn targets(options: &Options, figures: &[Figure], results: &Results) -> String {
     for figure in figures {
         for judged in judge(figure, results) {
             let peer = judged.peer.map_or_else(String::new, |(subject, spread)| {
-                let name = name(options, figure, subject, &judged.target.case);
+                let name = figure.name_of(subject, &judged.target.case, options.backend.name);
                 format!("{} ({name})", shown(spread.median))
             });
             table += &format!(
@@ -74,7 +74,7 @@ fn what(figure: &Figure, target: &Target) -> String {
         "" => String::new(),
         case => format!(", {case}"),
     };
-    format!("{}{case}: {}", figure.title, target.metric.unit)
+    format!("{}{case} ({})", figure.title, target.metric.unit)
 }
 
 fn bound(options: &Options, figure: &Figure, judged: &Judged<'_>) -> String {
@@ -84,19 +84,13 @@ fn bound(options: &Options, figure: &Figure, judged: &Judged<'_>) -> String {
         Good::More => "≥",
         Good::Exactly => "=",
     };
-    let whom = |subjects: &[Subject]| match subjects {
-        [one] => name(options, figure, *one, &target.case),
-        several => {
-            let names = several
-                .iter()
-                .map(|&subject| name(options, figure, subject, &target.case));
-            format!("the best of {}", names.collect::<Vec<_>>().join("; "))
-        }
-    };
     match &target.bound {
         Bound::Fixed(figure) => format!("{sign} {}", shown(*figure)),
-        Bound::OfBest(factor, of) => format!("{sign} {factor:.2} × {}", whom(of)),
-        Bound::Above(more, of) => format!("{sign} {} + {more}", whom(&[*of])),
+        Bound::OfBest(factor, of) => format!("{sign} {factor:.2} × {}", of.name),
+        Bound::Above(more, of) => {
+            let name = figure.name_of(*of, &target.case, options.backend.name);
+            format!("{sign} {name} + {more}")
+        }
     }
 }
 
@@ -109,7 +103,8 @@ fn measured(options: &Options, figures: &[Figure], results: &Results) -> String 
                     "" => metric.unit.to_owned(),
                     case => format!("{case}, {}", metric.unit),
                 };
-                let subject = name(options, figure, measurement.subject, &measurement.case);
+                let backend = options.backend.name;
+                let subject = figure.name_of(measurement.subject, &measurement.case, backend);
                 let row = match results.of(figure, &measurement.case, measurement.subject, metric) {
                     Ok(spread) => format!("{} | {}", shown(spread.median), range(spread)),
                     Err(problem) => format!("{} |", told(&problem)),
@@ -119,14 +114,6 @@ fn measured(options: &Options, figures: &[Figure], results: &Results) -> String 
         }
     }
     table
-}
-
-fn name(options: &Options, figure: &Figure, subject: Subject, case: &str) -> String {
-    let asks_a_server = figure
-        .measurements
-        .iter()
-        .any(|cell| cell.subject == subject && cell.case == case && cell.work.asks_a_server());
-    subject.name(options.backend.name, asks_a_server)
 }
 
 fn told(problem: &Problem) -> String {

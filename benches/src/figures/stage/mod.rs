@@ -9,7 +9,7 @@ use respool_testserver::RedisServer;
 use tokio::runtime::Runtime;
 
 use crate::arguments::Options;
-use crate::cell::{Cell, Sample};
+use crate::cell::{Cell, Sample, Work};
 use crate::crates;
 use crate::figure::{How, Measurement};
 use crate::subjects::{KEY, VALUE};
@@ -92,7 +92,11 @@ impl Stage {
             connections: measurement.connections,
             tasks: measurement.tasks,
             workers: measurement.workers,
-            time: options.time,
+            time: match measurement.work {
+                // Shares even out, and who starves must have time to.
+                Work::Turns | Work::LongestWait => options.time * 2,
+                _ => options.time,
+            },
             count: 0,
         };
         match measurement.how {

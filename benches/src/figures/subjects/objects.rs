@@ -35,12 +35,13 @@ pub(crate) struct DeadpoolObjects(deadpool::managed::Pool<DeadpoolManager>);
 
 impl DeadpoolObjects {
     pub(crate) fn build(size: usize, wait_timeout: Option<Duration>) -> Self {
-        let pool = deadpool::managed::Pool::builder(DeadpoolManager)
-            .max_size(size)
-            .wait_timeout(wait_timeout)
-            .runtime(deadpool::Runtime::Tokio1)
-            .build();
-        DeadpoolObjects(pool.expect("a pool of numbers can be built"))
+        let mut builder = deadpool::managed::Pool::builder(DeadpoolManager).max_size(size);
+        if wait_timeout.is_some() {
+            builder = builder
+                .wait_timeout(wait_timeout)
+                .runtime(deadpool::Runtime::Tokio1);
+        }
+        DeadpoolObjects(builder.build().expect("a pool of numbers can be built"))
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn heap_idle(runtime: &Runtime, pool: &impl Lends) -> Sample {
 
 /// Of get and drop when each get has to wait: one more task than connections, and nobody gives back
 /// before all others had a chance to ask.
-pub(crate) fn heap_waiting(runtime: &Runtime, pool: &(impl Lends + Clone)) -> Sample {
+pub(crate) fn heap_waiting(runtime: &Runtime, pool: &impl Lends) -> Sample {
     let each = each(|turns| {
         runtime.block_on(async {
             let mut tasks = JoinSet::new();

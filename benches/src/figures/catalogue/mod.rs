@@ -1,0 +1,141 @@
+//! The figures: what is measured, and what the backend is meant to reach.
+
+mod asking;
+mod lending;
+
+use asking::*;
+use lending::*;
+
+use crate::arguments::Options;
+use crate::cell::Work;
+use crate::figure::*;
+use crate::subjects::Subject::{self, *};
+
+/// The figures' names, in the order of the table.
+pub(crate) const NAMES: [&str; 13] = [
+    "get-drop",
+    "instructions",
+    "heap",
+    "contended",
+    "crowd",
+    "same-core",
+    "two-workers",
+    "bare-socket",
+    "heap-of-get",
+    "system-calls",
+    "idle-memory",
+    "cold-start",
+    "crates",
+];
+
+const LENDERS: Group = Group {
+    name: "the best of the others",
+    subjects: &[Bb8, Deadpool, DeadpoolTimed, Mobc],
+};
+const NO_PING: Group = Group {
+    name: "the best without PING",
+    subjects: &[Bb8, Deadpool, Mobc],
+};
+const AS_THEY_COME: Group = Group {
+    name: "the best as they come",
+    subjects: &[Bb8Redis, DeadpoolRedis, MobcRedis],
+};
+const DEADPOOL: Group = Group {
+    name: "deadpool",
+    subjects: &[Deadpool],
+};
+const BARE_SOCKET: Group = Group {
+    name: "bare socket",
+    subjects: &[BareSocket],
+};
+const TASKS: usize = 64;
+const CROWD: usize = 10_000;
+
+/// The figures that were asked for.
+pub(crate) fn figures(options: &Options) -> Vec<Figure> {
+    let all = [
+        get_drop(),
+        instructions(options),
+        heap(),
+        contended(),
+        crowd(),
+        same_core(),
+        two_workers(),
+        bare_socket(),
+        heap_of_get(),
+        system_calls(),
+        idle_memory(),
+        cold_start(),
+        crates(),
+    ];
+    all.into_iter()
+        .filter(|figure| options.wants(figure.name))
+        .collect()
+}
+
+fn each(subjects: &[&[Subject]], measurement: impl Fn(Subject) -> Measurement) -> Vec<Measurement> {
+    subjects.concat().into_iter().map(measurement).collect()
+}
+
+/// One task, ten connections, the caller's thread.
+fn cell(subject: Subject, work: Work, shows: &'static [Metric]) -> Measurement {
+    Measurement {
+        case: String::new(),
+        subject,
+        work,
+        how: How::Free,
+        connections: 10,
+        tasks: 1,
+        workers: None,
+        shows,
+    }
+}
+
+fn target(case: &str, metric: Metric, bound: Bound) -> Target {
+    Target {
+        case: case.to_owned(),
+        metric,
+        bound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::Arguments;
+
+    fn all() -> Vec<Figure> {
+        let arguments = Arguments::parse_from(["figures", "--quick"]);
+        figures(&arguments.options().unwrap())
+    }
+
+    #[test]
+    fn every_figure_can_be_asked_for_by_name() {
+        let names: Vec<_> = all().iter().map(|figure| figure.name).collect();
+        assert_eq!(names, NAMES);
+    }
+
+    #[test]
+    fn whoever_a_target_speaks_of_is_measured() {
+        for figure in all() {
+            for target in &figure.targets {
+                let mut subjects = vec![Ours];
+                match &target.bound {
+                    Bound::Fixed(_) => {}
+                    Bound::OfBest(_, of) => subjects.extend(of.subjects),
+                    Bound::Above(_, of) => subjects.push(*of),
+                }
+                for subject in subjects {
+                    let is_measured = figure.measurements.iter().any(|cell| {
+                        cell.subject == subject
+                            && cell.case == target.case
+                            && cell.shows.contains(&target.metric)
+                    });
+                    assert!(is_measured, "{}: {subject:?}, {target:?}", figure.name);
+                }
+            }
+        }
+    }
+}
