@@ -2,7 +2,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{error, fmt};
 
 use line::Line;
 
@@ -33,6 +33,19 @@ const DEEPEST: usize = 100;
 /// (CMD-5). Requests have the form of replies: they are arrays of strings.
 ///
 /// Strings are skipped, not read; nothing is copied. It allocates only for collections, once.
+///
+/// ```
+/// use respool_connect::Frames;
+///
+/// let (mut frames, read) = (Frames::new(), b"+OK\r\n$5\r\nhel");
+/// let ended = frames.next(read)?.expect("the first reply is there");
+/// assert_eq!((ended.used, ended.kind), (5, b'+'));
+/// assert!(frames.next(&read[ended.used..])?.is_none());
+/// // What comes next is given alone: the frame's beginning is not wanted again.
+/// let ended = frames.next(b"lo\r\n:1\r\n")?.expect("so is the second, now");
+/// assert_eq!((ended.used, ended.kind), (4, b'$'));
+/// # Ok::<(), respool_connect::Violation>(())
+/// ```
 #[derive(Debug)]
 pub struct Frames {
     /// Collections under way, the outermost first.
@@ -48,22 +61,24 @@ pub struct Frames {
     longest_line: u64,
 }
 
+/// Where a frame ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ended {
+    /// How many of the bytes were the frame's last ones. The rest belong to others.
+    pub used: usize,
+    /// The frame's type: its first byte, or the first one after its attributes.
+    pub kind: u8,
+    /// Whether its first word is SUBSCRIBE in one of its forms, or UNSUBSCRIBE: as a request, or as
+    /// the server's word for it.
+    pub subscribes: bool,
+}
+
 /// A frame that has arrived whole.
 pub(crate) struct Frame<'a> {
     /// Its type.
     pub(crate) kind: u8,
     word: &'a [u8],
-}
-
-/// Where a frame has ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Ended {
-    /// How many bytes belonged to it.
-    pub used: usize,
-    /// Its type.
-    pub kind: u8,
-    /// Whether it is the server's word for a subscription.
-    pub subscribes: bool,
 }
 
 impl Frame<'_> {
@@ -100,7 +115,7 @@ impl Word {
 }
 
 /// What is malformed, in words to follow "protocol error: ".
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation(String);
 
 impl Violation {
@@ -141,7 +156,7 @@ enum Place {
 }
 
 impl Frames {
-    /// At the beginning of a frame.
+    /// Before the first byte of a frame.
     pub fn new() -> Self {
         Frames {
             open: Vec::new(),
@@ -152,6 +167,24 @@ impl Frames {
             has_ended: false,
             longest_line: LONGEST_LINE,
         }
+    }
+
+    /// Goes on with `bytes` as far as the end of a frame, or to their own end: then it is `None`, and
+    /// all of them have been used.
+    ///
+    /// # Errors
+    ///
+    /// What is malformed. Nothing is to be made of the frame, nor of anything after it.
+    pub fn next(&mut self, bytes: &[u8]) -> Result<Option<Ended>, Violation> {
+        let used = self.follow(bytes)?;
+        Ok(used.map(|used| {
+            let frame = self.frame();
+            Ended {
+                used,
+                kind: frame.kind,
+                subscribes: frame.subscribes(),
+            }
+        }))
     }
 
     /// Goes on with `bytes`, and tells `ended` of each frame that ends in them. After a violation
@@ -165,47 +198,36 @@ impl Frames {
         bytes: &[u8],
         mut ended: impl FnMut(Frame<'_>) -> Result<(), Violation>,
     ) -> Result<(), (Violation, usize)> {
-        let (mut next, mut good) = (0, 0);
-        while next < bytes.len() {
-            let used = self.step(&bytes[next..]);
-            next += used.map_err(|violation| (violation, good))?;
-            if std::mem::replace(&mut self.has_ended, false) {
-                self.arrived = 0;
-                let frame = Frame {
-                    kind: self.kind,
-                    word: &self.word.bytes[..self.word.length],
-                };
-                ended(frame).map_err(|violation| (violation, good))?;
-                good = next;
-            }
+        let mut good = 0;
+        loop {
+            let used = self.follow(&bytes[good..]);
+            let Some(used) = used.map_err(|violation| (violation, good))? else {
+                return Ok(());
+            };
+            ended(self.frame()).map_err(|violation| (violation, good))?;
+            good += used;
         }
-        Ok(())
     }
 
-    /// Goes on with `bytes` up to the end of the first frame that ends in them; `None` when all of
-    /// them were taken and none did.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong. Nothing is to be made of the rest.
-    pub fn next(&mut self, bytes: &[u8]) -> Result<Option<Ended>, Violation> {
-        let mut used = 0;
-        while used < bytes.len() {
-            used += self.step(&bytes[used..])?;
+    /// Goes on with `bytes`, and says how many there are up to the end of a frame.
+    fn follow(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
+        let mut next = 0;
+        while next < bytes.len() {
+            next += self.step(&bytes[next..])?;
             if std::mem::replace(&mut self.has_ended, false) {
                 self.arrived = 0;
-                let frame = Frame {
-                    kind: self.kind,
-                    word: &self.word.bytes[..self.word.length],
-                };
-                return Ok(Some(Ended {
-                    used,
-                    kind: frame.kind,
-                    subscribes: frame.subscribes(),
-                }));
+                return Ok(Some(next));
             }
         }
         Ok(None)
+    }
+
+    /// The frame that has just ended.
+    fn frame(&self) -> Frame<'_> {
+        Frame {
+            kind: self.kind,
+            word: &self.word.bytes[..self.word.length],
+        }
     }
 
     /// Takes one byte, or as much of a line or string as is there; says how much that was.
@@ -376,6 +398,12 @@ impl Frames {
     }
 }
 
+impl Default for Frames {
+    fn default() -> Self {
+        Frames::new()
+    }
+}
+
 fn violation<T>(what: impl fmt::Display) -> Result<T, Violation> {
     Err(Violation(what.to_string()))
 }
@@ -385,3 +413,5 @@ impl fmt::Display for Violation {
         f.write_str(&self.0)
     }
 }
+
+impl error::Error for Violation {}

@@ -11,6 +11,7 @@
 //!   no more than it needs, and a server that is down is not stormed.
 //! - [`Ledger`]: counts every connection from the first byte to the server's last, so that a
 //!   snapshot adds up and the server never sees more than `max_size`.
+//! - [`Frames`]: where a reply ends, and whether it is one.
 //! - [`Wrapped`]: all of it together as a [`respool_core::Backend`], over anything that can
 //!   [take and give back](Slots).
 

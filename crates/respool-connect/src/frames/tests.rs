@@ -211,3 +211,24 @@ fn what_was_good_before_a_violation_is_told() {
     let refused = Frames::new().read(b"+OK\r\n+OK\r\n", |_| Err(Violation::unasked()));
     assert_eq!(refused, Err((Violation::unasked(), 0)));
 }
+
+#[test]
+fn one_frame_at_a_time_is_told_with_its_length_type_and_word() {
+    let read = b"+OK\r\n>2\r\n+subscribe\r\n+c\r\n$3\r\nab";
+    let mut frames = Frames::new();
+    let ended = |used, kind, subscribes| {
+        Ok(Some(Ended {
+            used,
+            kind,
+            subscribes,
+        }))
+    };
+    assert_eq!(frames.next(read), ended(5, b'+', false));
+    assert_eq!(frames.next(&read[5..]), ended(20, b'>', true));
+    assert_eq!(frames.next(&read[25..]), Ok(None));
+    assert!(frames.is_within());
+    assert_eq!(frames.next(b""), Ok(None));
+    assert_eq!(frames.next(b"c\r\n:1"), ended(3, b'$', false));
+    assert!(!frames.is_within());
+    assert!(frames.next(b"HTTP").is_err());
+}
