@@ -11,12 +11,13 @@
 //!   no more than it needs, and a server that is down is not stormed.
 //! - [`Ledger`]: counts every connection from the first byte to the server's last, so that a
 //!   snapshot adds up and the server never sees more than `max_size`.
-//! - [`Frames`]: where a reply ends, and whether it is one.
+//! - [`Frames`] and [`decode`]: where a reply ends and whether it is one, and then its value.
 //! - [`Wrapped`]: all of it together as a [`respool_core::Backend`], over anything that can
 //!   [take and give back](Slots).
 
 mod back_off;
 mod bridge;
+mod decode;
 mod dialler;
 mod farewell;
 mod frames;
@@ -35,6 +36,10 @@ mod upkeep;
 mod wrapped;
 
 pub use back_off::pause;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use decode::agreement::assert_agreement;
+pub use decode::decode;
 pub use dialler::{Dial, Dialler};
 pub use farewell::Parting;
 pub use frames::{Ended, Frames, Violation};
@@ -45,10 +50,6 @@ pub use mobc_slots::MobcSlots;
 pub use owed::Owed;
 pub use poll::{at_once, run_to_end};
 pub use redis_dial::RedisDial;
-/// The value of a reply that has arrived whole.
-pub fn decode(frame: &[u8]) -> redis::RedisResult<redis::Value> {
-    redis::parse_redis_value(frame)
-}
 pub use redis_link::{RedisLink, SharedParts};
 pub use runtime_watch::RuntimeWatch;
 pub use socket::{Look, Socket, SocketStream, turns_away};
