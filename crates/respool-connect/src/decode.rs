@@ -190,21 +190,27 @@ impl<'f> Reply<'f> {
         let mut number = 0;
         // Nothing of 18 digits is too large. All else is rare, and left to the standard library.
         for (index, byte) in self.rest.iter().take(19).enumerate() {
-            match byte {
-                b'0'..=b'9' if index < 18 => number = number * 10 + i64::from(byte - b'0'),
-                b'\r' if index > 0 && self.rest.get(index + 1) == Some(&b'\n') => {
-                    self.rest = &self.rest[index + 2..];
-                    return Ok(number);
-                }
-                _ => break,
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 && index < 18 {
+                number = number * 10 + i64::from(digit);
+                continue;
             }
+            if index > 0
+                && let Some(rest) = self.rest[index..].strip_prefix(b"\r\n")
+            {
+                self.rest = rest;
+                return Ok(number);
+            }
+            break;
         }
         let number = self.read_line()?.trim().parse();
         number.map_err(|_| malformed("a number that is none"))
     }
 
     fn read_line(&mut self) -> RedisResult<&'f str> {
-        let end = self.rest.windows(2).position(|bytes| bytes == b"\r\n");
+        let ends =
+            |(at, byte): (usize, &u8)| *byte == b'\r' && self.rest.get(at + 1) == Some(&b'\n');
+        let end = self.rest.iter().enumerate().position(ends);
         let Some(end) = end else {
             return Err(malformed("a line that does not end"));
         };

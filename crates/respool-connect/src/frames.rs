@@ -233,7 +233,7 @@ impl Frames {
     /// Takes one byte, or as much of a line or string as is there; says how much that was.
     fn step(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
         let used = match &self.place {
-            Place::Start => self.read_type(bytes[0])?,
+            Place::Start => self.read_type(bytes)?,
             Place::Line(_) => self.read_line(bytes)?,
             Place::Text(left) => self.skip(bytes, *left),
             Place::TextEnd { seen_cr } => self.read_text_end(bytes[0], *seen_cr)?,
@@ -268,7 +268,9 @@ impl Frames {
         self.open.len() == 1 && !self.word.is_over
     }
 
-    fn read_type(&mut self, kind: u8) -> Result<usize, Violation> {
+    /// Takes the type, and with it the line that it begins if that is short and there.
+    fn read_type(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
+        let kind = bytes[0];
         if !b"+-:$*_#,(!=%~>|".contains(&kind) {
             return violation(format_args!(
                 "a reply begins with {:?}, which is no type",
@@ -280,8 +282,16 @@ impl Frames {
             self.word.length = 0;
             self.word.is_over = false;
         }
-        self.place = Place::Line(Line::of(kind));
-        Ok(1)
+        let Some(line) = Line::short(kind, &bytes[1..]) else {
+            self.place = Place::Line(Line::of(kind));
+            return Ok(1);
+        };
+        let end = 1 + line.length as usize;
+        if kind == b'+' && self.is_at_first_word() {
+            self.word.add(&bytes[1..end]);
+        }
+        self.end_line(&line)?;
+        Ok(end + 2)
     }
 
     fn read_line(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
@@ -359,13 +369,19 @@ impl Frames {
 
     fn skip(&mut self, bytes: &[u8], left: u64) -> usize {
         let used = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        let (text, rest) = bytes.split_at(used);
         if self.is_at_first_word() {
-            self.word.add(&bytes[..used]);
+            self.word.add(text);
         }
-        self.place = match left - used as u64 {
-            0 => Place::TextEnd { seen_cr: false },
-            left => Place::Text(left),
-        };
+        match left - used as u64 {
+            0 if rest.starts_with(b"\r\n") => {
+                self.place = Place::Start;
+                self.end_element();
+                return used + 2;
+            }
+            0 => self.place = Place::TextEnd { seen_cr: false },
+            left => self.place = Place::Text(left),
+        }
         used
     }
 
