@@ -121,7 +121,7 @@ fn told(problem: &Problem) -> String {
 }
 
 fn with_range(spread: Spread) -> String {
-    match spread.min == spread.max {
+    match shown(spread.min) == shown(spread.max) {
         true => shown(spread.median),
         false => format!("{} ({})", shown(spread.median), range(spread)),
     }
@@ -131,11 +131,12 @@ fn range(spread: Spread) -> String {
     format!("{}–{}", shown(spread.min), shown(spread.max))
 }
 
-/// Three digits or so.
+/// Three digits or so; whole numbers as they are.
 fn shown(figure: f64) -> String {
     match figure.abs() {
         // Also what rounds to zero from below.
         0.0..0.005 => "0".to_owned(),
+        _ if figure.fract() == 0.0 => format!("{figure:.0}"),
         0.005..10.0 => format!("{figure:.2}"),
         10.0..100.0 => format!("{figure:.1}"),
         _ => format!("{figure:.0}"),
@@ -147,10 +148,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_have_three_digits() {
+    fn figures_have_three_digits_unless_they_are_whole() {
         assert_eq!(shown(0.0), "0");
         assert_eq!(shown(-0.001), "0");
         assert_eq!(shown(1.234), "1.23");
+        assert_eq!(shown(10.0), "10");
         assert_eq!(shown(45.67), "45.7");
         assert_eq!(shown(1234.5), "1234");
     }
