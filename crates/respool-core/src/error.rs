@@ -218,6 +218,15 @@ impl ConnectError {
         }
     }
 
+    /// TLS with the server at `endpoint` failed for `cause`, in words, and would fail again.
+    pub fn tls(endpoint: &Endpoint, cause: impl Error + Send + Sync + 'static) -> Self {
+        ConnectError {
+            address: endpoint.to_string().into(),
+            kind: ConnectErrorKind::Tls,
+            cause: Arc::new(cause),
+        }
+    }
+
     /// Connecting to `address` took longer than `limit`.
     pub fn timed_out(address: impl Into<Arc<str>>, limit: Duration) -> Self {
         ConnectError {
@@ -241,11 +250,13 @@ impl ConnectError {
     }
 
     /// Whether dialling again would give the same answer until somebody changes a setting:
-    /// a refused login, a database that doesn't exist, a server that doesn't speak Redis.
+    /// a refused login, a database that doesn't exist, a server that doesn't speak Redis, a
+    /// certificate that isn't trusted.
     pub fn is_permanent(&self) -> bool {
         match self.kind {
             ConnectErrorKind::Authentication
             | ConnectErrorKind::Protocol
+            | ConnectErrorKind::Tls
             | ConnectErrorKind::Setup => true,
             ConnectErrorKind::Refused
             | ConnectErrorKind::TooManyClients
@@ -262,7 +273,7 @@ impl ConnectError {
             ConnectErrorKind::Authentication => io::ErrorKind::PermissionDenied,
             ConnectErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ConnectErrorKind::Closed => io::ErrorKind::ConnectionReset,
-            ConnectErrorKind::Protocol => io::ErrorKind::InvalidData,
+            ConnectErrorKind::Protocol | ConnectErrorKind::Tls => io::ErrorKind::InvalidData,
             ConnectErrorKind::TooManyClients
             | ConnectErrorKind::NotReady
             | ConnectErrorKind::Setup
@@ -305,6 +316,9 @@ pub enum ConnectErrorKind {
     Setup,
     /// What answered doesn't speak the Redis protocol.
     Protocol,
+    /// TLS failed: the server's certificate isn't trusted or is for another name, the server asks for
+    /// one that it wasn't given, or it speaks no TLS.
+    Tls,
     /// No answer came within `connect_timeout`.
     TimedOut,
     /// The other side closed the connection during the handshake.
@@ -363,6 +377,7 @@ impl ConnectErrorKind {
             ConnectErrorKind::NotReady => "the server is not ready to serve yet",
             ConnectErrorKind::Setup => "the server refused the connection's settings",
             ConnectErrorKind::Protocol => "what answered there is not a Redis server",
+            ConnectErrorKind::Tls => "TLS failed",
             ConnectErrorKind::TimedOut => "no answer in time; is the host reachable?",
             ConnectErrorKind::Closed => "the server closed the connection at once",
             ConnectErrorKind::Network => "the network failed",

@@ -12,12 +12,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint from the redis crate's own description of one.
+    /// An endpoint from the redis crate's own description of one. Text that begins with `rediss://`
+    /// is for [`PoolConfig::from_url`](crate::PoolConfig::from_url).
     ///
     /// # Errors
     ///
-    /// [`PoolError::Config`] for an address that can't be used: TLS is not built in yet, and Unix
-    /// sockets exist on Unix only.
+    /// [`PoolError::Config`] for an address that can't be used: Unix sockets exist on Unix only, and
+    /// TLS has its certificates from [`PoolConfig`](crate::PoolConfig) and always verifies.
     pub fn new(info: impl IntoConnectionInfo) -> Result<Self, PoolError> {
         let info = info
             .into_connection_info()
@@ -29,11 +30,39 @@ impl Endpoint {
                 "url",
                 "Unix sockets don't exist on this system; use redis://host:port",
             )),
-            _ => Err(PoolError::config(
+            ConnectionAddr::TcpTls { insecure: true, .. } => {
+                Err(PoolError::config("url", NOT_INSECURE))
+            }
+            ConnectionAddr::TcpTls {
+                tls_params: Some(_),
+                ..
+            } => Err(PoolError::config(
                 "url",
-                "TLS (rediss://) is not supported yet; use redis://, or a TLS tunnel on this host",
+                "it has certificates of its own; give them as tls_ca, tls_cert and tls_key",
             )),
+            ConnectionAddr::TcpTls { .. } => Ok(Endpoint { info }),
+            _ => Err(PoolError::config("url", "its kind of address is not known")),
         }
+    }
+
+    /// Whether it is reached by TLS (`rediss://`).
+    pub fn is_tls(&self) -> bool {
+        matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
+    }
+
+    /// The same place by TLS.
+    fn by_tls(self) -> Self {
+        let info = self.info;
+        let info = match info.addr().clone() {
+            ConnectionAddr::Tcp(host, port) => info.set_addr(ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: false,
+                tls_params: None,
+            }),
+            _ => info,
+        };
+        Endpoint { info }
     }
 
     /// The redis crate's description of it, secrets included.
@@ -86,8 +115,12 @@ impl Default for Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.info.addr() {
-            ConnectionAddr::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            ConnectionAddr::Tcp(host, port) => write!(f, "{host}:{port}"),
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                match host.contains(':') {
+                    true => write!(f, "[{host}]:{port}"),
+                    false => write!(f, "{host}:{port}"),
+                }
+            }
             ConnectionAddr::Unix(path) => write!(f, "{}", path.display()),
             _ => f.write_str("an address of an unknown kind"),
         }
@@ -100,7 +133,11 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-const FORM: &str = "redis://[user:password@]host[:port][/database] or redis+unix:///path";
+const FORM: &str = "redis://[user:password@]host[:port][/database] (rediss:// for TLS) or \
+                    redis+unix:///path";
+
+const NOT_INSECURE: &str = "#insecure is not supported: without verification anybody can pose as the \
+                            server; name its CA by tls_ca, and its name by tls_server_name";
 
 /// The endpoint of `url`, and those of its parameters that are settings of the pool.
 pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), PoolError> {
@@ -111,15 +148,11 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
     let Some((scheme, _)) = url.split_once("://") else {
         return Err(refuse(&format!("it has no scheme; give {FORM}")));
     };
-    match scheme.to_ascii_lowercase().as_str() {
-        "redis" | "redis+unix" | "unix" | "valkey" | "valkey+unix" => {}
-        "rediss" | "valkeys" => {
-            return Err(refuse(
-                "TLS (rediss://) is not supported yet; use redis://, or a TLS tunnel on this host",
-            ));
-        }
+    let is_tls = match scheme.to_ascii_lowercase().as_str() {
+        "redis" | "redis+unix" | "unix" | "valkey" | "valkey+unix" => false,
+        "rediss" | "valkeys" => true,
         _ => return Err(refuse(&format!("its scheme is not known; give {FORM}"))),
-    }
+    };
     // The parser's own words never contain the URL, which may hold a password.
     let mut parsed = url::Url::parse(url).map_err(|error| {
         refuse(&format!(
@@ -127,10 +160,17 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
              percent-encoded (%40 %3A %2F %23 %25)"
         ))
     })?;
+    if is_tls && parsed.fragment() == Some("insecure") {
+        return Err(refuse(NOT_INSECURE));
+    }
     if parsed.fragment().is_some() {
         return Err(refuse(
             "it contains a #; inside a user or password write %23",
         ));
+    }
+    // The redis crate refuses these schemes, since its own TLS is not built in, and reads the rest alike.
+    if is_tls && parsed.set_scheme("redis").is_err() {
+        return Err(refuse(&format!("its scheme does not fit; give {FORM}")));
     }
     let is_address = matches!(parsed.scheme(), "redis" | "valkey");
     // What was meant as a password may stand where a parameter's name does.
@@ -170,7 +210,12 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
              (a / in a password is written %2F)",
         ));
     }
-    Ok((Endpoint::new(parsed)?, ours))
+    let endpoint = Endpoint::new(parsed)?;
+    let endpoint = match is_tls {
+        true => endpoint.by_tls(),
+        false => endpoint,
+    };
+    Ok((endpoint, ours))
 }
 
 /// Parameters that the redis crate reads from a URL.

@@ -2,6 +2,7 @@ mod endpoint;
 mod environment;
 mod settings;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use endpoint::Endpoint;
@@ -26,6 +27,23 @@ use settings::Settings;
 /// As text, a time has a unit (`500ms`, `2s`, `1m 30s`), and `none` means without limit; zero never
 /// does. The same names serve as URL parameters, as keys for serde, and as variables
 /// ([`PoolConfig::from_env`]).
+///
+/// # TLS
+///
+/// A URL that begins with `rediss://` (or `valkeys://`) means TLS 1.2 or 1.3, for which respool has
+/// the cargo feature `tls`; the backend `mobc-redis` can't. The server's certificate is always
+/// verified: against what this machine trusts, or against `tls_ca` alone, and for the URL's host or
+/// `tls_server_name`. There is no way to switch that off. `tls_cert` and `tls_key` are for servers
+/// that ask for a certificate themselves (Redis does unless it has `tls-auth-clients no`). The files
+/// are read once, when the pool is built.
+///
+/// ```
+/// use respool_core::PoolConfig;
+///
+/// let config = PoolConfig::from_url("rediss://10.0.0.7:6380?tls_ca=/etc/redis/ca.pem&tls_server_name=cache")?;
+/// assert!(config.endpoint.is_tls());
+/// # Ok::<(), respool_core::PoolError>(())
+/// ```
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(try_from = "Settings")]
 #[non_exhaustive]
@@ -56,6 +74,15 @@ pub struct PoolConfig {
     pub validate_after: Option<Duration>,
     /// The backend by name. `None` leaves the choice to the facade.
     pub backend: Option<String>,
+    /// A PEM file with the CAs to trust instead of those that this machine trusts.
+    pub tls_ca: Option<PathBuf>,
+    /// A PEM file with the certificate that is shown to the server, its issuers after it.
+    pub tls_cert: Option<PathBuf>,
+    /// A PEM file with the private key of `tls_cert`, not encrypted.
+    pub tls_key: Option<PathBuf>,
+    /// The name that the server's certificate must be for, which is also sent to the server. Default:
+    /// the host of the URL.
+    pub tls_server_name: Option<String>,
 }
 
 impl PoolConfig {
@@ -73,11 +100,15 @@ impl PoolConfig {
             max_lifetime_jitter: 0.1,
             validate_after: Some(Duration::from_secs(30)),
             backend: None,
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_server_name: None,
         }
     }
 
     /// Reads `redis://[user:password@]host[:port][/database][?setting=value&...]`, or
-    /// `redis+unix:///path?db=0&...`. Parameters are the names of this struct's fields, and those
+    /// `redis+unix:///path?db=0&...`; `rediss://` means TLS. Parameters are the names of this struct's fields, and those
     /// that the redis crate knows (`protocol=resp3`; `db`, `user`, `pass` for Unix sockets).
     ///
     /// # Errors
@@ -99,7 +130,7 @@ impl PoolConfig {
     /// |---|---|
     /// | `REDIS_POOL_SIZE` | `max_size` |
     /// | `REDIS_POOL_BACKEND` | `backend` |
-    /// | `REDIS_POOL_MIN_IDLE`, `REDIS_POOL_GET_TIMEOUT`, `REDIS_POOL_CONNECT_TIMEOUT`, `REDIS_POOL_RESPONSE_TIMEOUT`, `REDIS_POOL_IDLE_TIMEOUT`, `REDIS_POOL_MAX_LIFETIME`, `REDIS_POOL_MAX_LIFETIME_JITTER`, `REDIS_POOL_VALIDATE_AFTER` | the field of that name |
+    /// | `REDIS_POOL_MIN_IDLE`, `REDIS_POOL_GET_TIMEOUT`, `REDIS_POOL_CONNECT_TIMEOUT`, `REDIS_POOL_RESPONSE_TIMEOUT`, `REDIS_POOL_IDLE_TIMEOUT`, `REDIS_POOL_MAX_LIFETIME`, `REDIS_POOL_MAX_LIFETIME_JITTER`, `REDIS_POOL_VALIDATE_AFTER`, `REDIS_POOL_TLS_CA`, `REDIS_POOL_TLS_CERT`, `REDIS_POOL_TLS_KEY`, `REDIS_POOL_TLS_SERVER_NAME` | the field of that name |
     ///
     /// # Errors
     ///
@@ -235,12 +266,46 @@ mod tests {
             "redis://user:hunter2@localhost/notanumber",
             "redis://user:hunter2#x@localhost",
             "redis://user:hunter2/x@localhost",
-            "rediss://user:hunter2@localhost",
+            "rediss://user:hunter2@localhost/#insecure",
+            "rediss://user:hunter2/x@localhost",
         ] {
             let (field, reason) = refusal(PoolConfig::from_url(url));
             assert_eq!(field, "url", "{url}");
             assert!(!reason.contains("hunter2"), "{reason}");
         }
+    }
+
+    #[test]
+    fn rediss_means_tls_with_its_own_settings() {
+        for scheme in ["rediss", "valkeys"] {
+            let config = PoolConfig::from_url(&format!(
+                "{scheme}://me:hunter2@[::1]:7000/3?tls_ca=/ca.pem&tls_server_name=cache&max_size=2"
+            ))
+            .unwrap();
+            assert!(config.endpoint.is_tls());
+            assert_eq!(config.endpoint.to_string(), "[::1]:7000");
+            assert_eq!(config.endpoint.database(), 3);
+            assert_eq!(config.tls_ca.as_deref(), Some("/ca.pem".as_ref()));
+            assert_eq!(config.tls_server_name.as_deref(), Some("cache"));
+            assert!(!format!("{config:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn settings_of_tls_are_refused_without_it() {
+        for name in ["tls_ca", "tls_cert", "tls_key", "tls_server_name"] {
+            let (field, reason) =
+                refusal(PoolConfig::from_url(&format!("redis://localhost?{name}=x")));
+            assert_eq!(field, name);
+            assert!(reason.contains("rediss://"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn verification_can_not_be_switched_off() {
+        let (field, reason) = refusal(PoolConfig::from_url("rediss://localhost/#insecure"));
+        assert_eq!(field, "url");
+        assert!(reason.contains("tls_ca"), "{reason}");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The settings by name: one place that reads them from text, for URL, environment and serde.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::PoolConfig;
 use crate::PoolError;
 
-pub(super) const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 14] = [
     "max_size",
     "min_idle",
     "get_timeout",
@@ -17,6 +18,10 @@ pub(super) const NAMES: [&str; 10] = [
     "max_lifetime_jitter",
     "validate_after",
     "backend",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "tls_server_name",
 ];
 
 /// Sockets are numbered with 16 bits or so on either side; more is a slip of the keyboard.
@@ -48,6 +53,10 @@ pub(super) fn apply(
         "validate_after" => time(text).map(|time| config.validate_after = time),
         "max_lifetime_jitter" => fraction(text).map(|part| config.max_lifetime_jitter = part),
         "backend" => word(text).map(|word| config.backend = Some(word)),
+        "tls_ca" => path(text).map(|path| config.tls_ca = path),
+        "tls_cert" => path(text).map(|path| config.tls_cert = path),
+        "tls_key" => path(text).map(|path| config.tls_key = path),
+        "tls_server_name" => server_name(text).map(|name| config.tls_server_name = name),
         _ => Err(format!("not a known setting; known are url, {}", names())),
     };
     outcome.map_err(|reason| PoolError::config(shown, reason))
@@ -80,6 +89,16 @@ pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
     }
     if !(0.0..=1.0).contains(&config.max_lifetime_jitter) {
         return refuse("max_lifetime_jitter", NOT_A_FRACTION.to_owned());
+    }
+    for (field, is_set) in [
+        ("tls_ca", config.tls_ca.is_some()),
+        ("tls_cert", config.tls_cert.is_some()),
+        ("tls_key", config.tls_key.is_some()),
+        ("tls_server_name", config.tls_server_name.is_some()),
+    ] {
+        if is_set && !config.endpoint.is_tls() {
+            return refuse(field, ONLY_WITH_TLS.to_owned());
+        }
     }
     Ok(())
 }
@@ -120,6 +139,7 @@ impl Settings {
 
 const NOT_ZERO: &str = "zero is too short; give a time such as 5s, or none for no limit";
 const NOT_A_FRACTION: &str = "give a part from 0.0 to 1.0, such as 0.1";
+const ONLY_WITH_TLS: &str = "it is for rediss:// URLs only, and this connection is not encrypted";
 
 fn count(text: &str, least: usize) -> Result<usize, String> {
     match text.trim().parse() {
@@ -162,4 +182,20 @@ fn word(text: &str) -> Result<String, String> {
         return Err("it is empty; give the name of a backend".to_owned());
     }
     Ok(word.to_owned())
+}
+
+fn path(text: &str) -> Result<Option<PathBuf>, String> {
+    match text {
+        "" => Err("it is empty; give the path of a PEM file, or none".to_owned()),
+        "none" => Ok(None),
+        _ => Ok(Some(text.into())),
+    }
+}
+
+fn server_name(text: &str) -> Result<Option<String>, String> {
+    match text.trim() {
+        "" => Err("it is empty; give the name in the server's certificate, or none".to_owned()),
+        "none" => Ok(None),
+        name => Ok(Some(name.to_owned())),
+    }
 }
