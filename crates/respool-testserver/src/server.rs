@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use crate::port::ReservedPort;
 use crate::runtime_thread::RuntimeThread;
 use admin::Admin;
+use builder::Ports;
 use installation::Installation;
 use process::ServerProcess;
 
@@ -46,6 +47,7 @@ pub struct RedisServer {
     installation: Installation,
     folder: TempDir,
     port: ReservedPort,
+    tls_port: Option<ReservedPort>,
     // The process's parent thread: its end would end the process, so it lives as long.
     thread: RuntimeThread,
 }
@@ -78,9 +80,23 @@ impl RedisServer {
 
     /// `redis://[:password@]127.0.0.1:PORT/0`, the password percent-encoded.
     pub fn url(&self) -> String {
+        self.url_of("redis", self.address())
+    }
+
+    /// The TCP address where it speaks TLS, if [`RedisServerBuilder::tls`] asked for one.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_port.as_ref().map(ReservedPort::address)
+    }
+
+    /// `rediss://[:password@]127.0.0.1:PORT/0`, if [`RedisServerBuilder::tls`] asked for it.
+    pub fn tls_url(&self) -> Option<String> {
+        Some(self.url_of("rediss", self.tls_address()?))
+    }
+
+    fn url_of(&self, scheme: &str, address: SocketAddr) -> String {
         match &self.settings.password {
-            Some(password) => format!("redis://:{}@{}/0", percent_encode(password), self.address()),
-            None => format!("redis://{}/0", self.address()),
+            Some(password) => format!("{scheme}://:{}@{address}/0", percent_encode(password)),
+            None => format!("{scheme}://{address}/0"),
         }
     }
 
@@ -143,7 +159,7 @@ impl RedisServer {
             &self.thread,
             &self.installation,
             &self.settings,
-            self.port(),
+            Ports::of(&self.port, self.tls_port.as_ref()),
             self.folder.path(),
             self.admin.clone(),
         )

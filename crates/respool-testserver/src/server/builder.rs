@@ -22,6 +22,9 @@ pub struct RedisServerBuilder {
     databases: Option<usize>,
     unix_socket: bool,
     pub(super) unix_socket_path: Option<PathBuf>,
+    /// The certificate and its key.
+    tls: Option<(PathBuf, PathBuf)>,
+    tls_clients_of: Option<PathBuf>,
     arguments: Vec<(String, String)>,
 }
 
@@ -64,6 +67,21 @@ impl RedisServerBuilder {
         self
     }
 
+    /// Speaks TLS as well, on a port of its own ([`RedisServer::tls_url`]), with this certificate and
+    /// its private key, which are PEM files. A server that was built without TLS does not start.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// By TLS, lets in only clients with a certificate of this CA, a PEM file.
+    #[must_use]
+    pub fn tls_clients_of(mut self, ca: impl Into<PathBuf>) -> Self {
+        self.tls_clients_of = Some(ca.into());
+        self
+    }
+
     /// Any other setting of the server, such as `("--maxmemory", "10mb")`. The
     /// dashes may be left out; a value of several words is split at the spaces.
     /// Later settings win over earlier ones and over our own.
@@ -95,12 +113,13 @@ impl RedisServerBuilder {
         loop {
             tries.next();
             let port = ReservedPort::any()?;
+            let tls_port = self.tls.as_ref().map(|_| ReservedPort::any()).transpose()?;
             let admin = Admin::new(port.address(), self.password.clone());
             let launched = launch::launch(
                 &thread,
                 &installation,
                 &self,
-                port.number(),
+                Ports::of(&port, tls_port.as_ref()),
                 folder.path(),
                 admin.clone(),
             )
@@ -114,6 +133,7 @@ impl RedisServerBuilder {
                         installation,
                         folder,
                         port,
+                        tls_port,
                         thread,
                     });
                 }
@@ -127,12 +147,12 @@ impl RedisServerBuilder {
     /// The program's arguments.
     pub(super) fn command_line(
         &self,
-        port: u16,
+        ports: Ports,
         folder: &Path,
         installation: &Installation,
     ) -> Vec<OsString> {
         let mut line = CommandLine(Vec::new());
-        line.add("--port", [port.to_string()]);
+        line.add("--port", [ports.plain.to_string()]);
         line.add("--bind", ["127.0.0.1"]);
         line.add("--dir", [folder]);
         line.add("--logfile", [folder.join("log")]);
@@ -155,6 +175,15 @@ impl RedisServerBuilder {
         if let Some(path) = &self.unix_socket_path {
             line.add("--unixsocket", [path]);
         }
+        if let (Some((certificate, key)), Some(port)) = (&self.tls, ports.tls) {
+            line.add("--tls-port", [port.to_string()]);
+            line.add("--tls-cert-file", [certificate]);
+            line.add("--tls-key-file", [key]);
+            match &self.tls_clients_of {
+                Some(ca) => line.add("--tls-ca-cert-file", [ca]),
+                None => line.add("--tls-auth-clients", ["no"]),
+            }
+        }
         for (name, value) in &self.arguments {
             let name = format!("--{}", name.trim_start_matches('-'));
             if value.is_empty() {
@@ -164,6 +193,22 @@ impl RedisServerBuilder {
             }
         }
         line.0
+    }
+}
+
+/// The numbers of a server's ports.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    plain: u16,
+    tls: Option<u16>,
+}
+
+impl Ports {
+    pub(super) fn of(plain: &ReservedPort, tls: Option<&ReservedPort>) -> Ports {
+        Ports {
+            plain: plain.number(),
+            tls: tls.map(ReservedPort::number),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{self, Instant};
 
 use super::admin::Admin;
+use super::builder::Ports;
 use super::installation::Installation;
 use super::process::ServerProcess;
 use super::{RedisServerBuilder, StartError};
@@ -27,12 +28,12 @@ pub(super) async fn launch(
     thread: &RuntimeThread,
     installation: &Installation,
     settings: &RedisServerBuilder,
-    port: u16,
+    ports: Ports,
     folder: &Path,
     admin: Arc<Admin>,
 ) -> Result<ServerProcess, StartError> {
     let program = installation.program.clone();
-    let arguments = settings.command_line(port, folder, installation);
+    let arguments = settings.command_line(ports, folder, installation);
     let folder = folder.to_owned();
     thread
         .run(async move {
