@@ -19,6 +19,16 @@ pub trait Dial: Send + Sync + 'static {
     /// What it opens.
     type Link: Link;
 
+    /// Refuses settings that no connection could be opened with, such as a file that isn't there.
+    /// Asked once, when the pool is built.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Config`], which names the setting.
+    fn check(&self) -> Result<(), PoolError> {
+        Ok(())
+    }
+
     /// Opens a connection and performs its handshake. Limits no time: the [`Dialler`] does.
     async fn dial(&self, opening: Opening) -> Result<Self::Link, ConnectError>;
 }

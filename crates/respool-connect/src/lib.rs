@@ -5,6 +5,7 @@
 //!
 //! - [`Socket`]: a socket that can be looked at without a round trip, closed from anywhere, and
 //!   moved to another runtime.
+//! - [`Route`]: how the server of a configuration is reached, plainly or by TLS.
 //! - [`RedisLink`]: a connection of the redis crate on such a socket, driven by its holder's own
 //!   task, so that it needs no task of its own and no particular runtime.
 //! - [`Dialler`]: opens connections so that a caller who gives up throws none away, a crowd opens
@@ -30,8 +31,11 @@ mod owed;
 mod poll;
 mod redis_dial;
 mod redis_link;
+mod route;
 mod runtime_watch;
 mod socket;
+#[cfg(feature = "tls")]
+mod tls;
 mod upkeep;
 mod wrapped;
 
@@ -51,6 +55,7 @@ pub use owed::Owed;
 pub use poll::{at_once, run_to_end};
 pub use redis_dial::RedisDial;
 pub use redis_link::{RedisLink, SharedParts};
+pub use route::Route;
 pub use runtime_watch::RuntimeWatch;
 pub use socket::{Look, Socket, SocketStream, turns_away};
 pub use upkeep::{Kept, Upkeep};

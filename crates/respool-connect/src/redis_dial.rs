@@ -1,19 +1,21 @@
 use async_trait::async_trait;
-use respool_core::{ConnectError, PoolConfig};
+use respool_core::{ConnectError, PoolConfig, PoolError};
 
-use crate::{Dial, Opening, RedisLink, Socket};
+use crate::{Dial, Opening, RedisLink, Route};
 
 /// Opens [`RedisLink`]s to the server of a configuration.
 #[derive(Debug)]
 pub struct RedisDial {
     config: PoolConfig,
+    route: Result<Route, PoolError>,
 }
 
 impl RedisDial {
-    /// Dials what `config` says.
+    /// Dials what `config` says. [`Dial::check`] tells if that can't be done.
     pub fn new(config: &PoolConfig) -> Self {
         RedisDial {
             config: config.clone(),
+            route: Route::new(config),
         }
     }
 }
@@ -22,14 +24,23 @@ impl RedisDial {
 impl Dial for RedisDial {
     type Link = RedisLink;
 
+    fn check(&self) -> Result<(), PoolError> {
+        self.route.as_ref().map(drop).map_err(Clone::clone)
+    }
+
     async fn dial(&self, opening: Opening) -> Result<RedisLink, ConnectError> {
-        let endpoint = &self.config.endpoint;
-        let failed = |error: redis::RedisError| ConnectError::at(endpoint, error);
-        let socket = Socket::connect(endpoint.connection_info().addr())
+        let failed = |error: redis::RedisError| ConnectError::at(&self.config.endpoint, error);
+        let route = self
+            .route
+            .as_ref()
+            .map_err(|error| failed(error.clone().into()))?;
+        let socket = route
+            .connect()
             .await
             .map_err(|error| failed(error.into()))?;
-        RedisLink::open(socket, opening, &self.config)
-            .await
-            .map_err(failed)
+        match RedisLink::open(socket.clone(), route, opening, &self.config).await {
+            Ok(link) => Ok(link),
+            Err(error) => Err(route.why(&socket, error).await),
+        }
     }
 }

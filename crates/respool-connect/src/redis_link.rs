@@ -7,7 +7,9 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use respool_core::{Capabilities, CloseReason, PoolConfig};
 
-use crate::{CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Socket, turns_away};
+use crate::{
+    CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Route, Socket, turns_away,
+};
 
 /// A connection of the redis crate on a [`Socket`] of ours, driven by its holder's own task.
 ///
@@ -43,7 +45,7 @@ impl RedisLink {
         capabilities
     };
 
-    /// Performs the handshake on `socket`: login, database, protocol, and one harmless command
+    /// Performs the handshake on `socket`, which `route` has connected: TLS, login, database, protocol, and one harmless command
     /// that shows whether the server serves us.
     ///
     /// Dropping the future gives up; the permit of `opening` is kept until the server has let go.
@@ -53,6 +55,7 @@ impl RedisLink {
     /// What the server or the network says, the first error line of the server first.
     pub(crate) async fn open(
         socket: Arc<Socket>,
+        route: &Route,
         opening: Opening,
         config: &PoolConfig,
     ) -> RedisResult<Self> {
@@ -60,6 +63,7 @@ impl RedisLink {
             socket,
             opening: Some(opening),
         };
+        route.secure(&half_open.socket).await?;
         match Self::handshake(&half_open.socket, config).await {
             Ok((connection, driver)) => {
                 let socket = half_open.socket.clone();

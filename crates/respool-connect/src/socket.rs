@@ -1,9 +1,8 @@
+mod net_stream;
 mod stream;
 
 use std::future::poll_fn;
-use std::io::{self, Read};
-use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll};
@@ -11,14 +10,17 @@ use std::time::Duration;
 
 use redis::ConnectionAddr;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::runtime::{Handle, Id};
 
 use crate::frames::Violation;
+#[cfg(feature = "tls")]
+use crate::tls::{TlsFailure, TlsSettings, TlsStream};
 use crate::{CloseNow, Parting};
+use net_stream::NetStream;
 pub use stream::SocketStream;
 
 /// How long a silent connection lives before the operating system asks the other side.
@@ -40,7 +42,7 @@ pub fn turns_away(code: &str, detail: &str) -> bool {
 /// A socket that others than its reader and writer can look at, close, and move.
 ///
 /// The redis crate reads and writes it through [`SocketStream`]; everybody else shares this. The
-/// lock is held for one system call, never across an await.
+/// lock is held for a system call or, with TLS, a few; never across an await.
 pub struct Socket {
     net: Mutex<Option<Net>>,
     /// The stream has ended, failed, or was dropped: costs nothing to read.
@@ -64,12 +66,6 @@ struct Net {
     home: Id,
 }
 
-enum NetStream {
-    Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
-}
-
 /// What a look at an idle socket shows, without waiting and without a round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -86,17 +82,11 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// What the operating system says; `Unsupported` for an address of another kind.
+    /// What the operating system says; `Unsupported` for an address of another kind, such as one by
+    /// TLS, which takes a [`Route`](crate::Route).
     pub async fn connect(address: &ConnectionAddr) -> io::Result<Arc<Socket>> {
         let stream = match address {
-            ConnectionAddr::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                // Commands are written whole, so waiting to fill a packet only costs time.
-                stream.set_nodelay(true)?;
-                SockRef::from(&stream)
-                    .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
-                NetStream::Tcp(stream)
-            }
+            ConnectionAddr::Tcp(host, port) => NetStream::Tcp(connect_tcp(host, *port).await?),
             #[cfg(unix)]
             ConnectionAddr::Unix(path) => NetStream::Unix(UnixStream::connect(path).await?),
             _ => {
@@ -106,7 +96,22 @@ impl Socket {
                 ));
             }
         };
-        Ok(Arc::new(Socket {
+        Ok(Socket::over(stream))
+    }
+
+    /// The same by TLS, which isn't agreed on yet: the first to read or write does that.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn connect_by_tls(
+        host: &str,
+        port: u16,
+        settings: Arc<TlsSettings>,
+    ) -> io::Result<Arc<Socket>> {
+        let stream = TlsStream::new(connect_tcp(host, port).await?, settings)?;
+        Ok(Socket::over(NetStream::Tls(Box::new(stream))))
+    }
+
+    fn over(stream: NetStream) -> Arc<Socket> {
+        Arc::new(Socket {
             net: Mutex::new(Some(Net {
                 stream,
                 home: Handle::current().id(),
@@ -119,7 +124,7 @@ impl Socket {
             violation: OnceLock::new(),
             handshaking: AtomicBool::new(true),
             first_reply: Mutex::new(Some(Vec::new())),
-        }))
+        })
     }
 
     /// The reading and writing side. When it is dropped the socket counts as ended.
@@ -153,12 +158,17 @@ impl Socket {
         self.with_net(|stream| stream.poll_write(context, bytes))
     }
 
+    /// Sends what was written and is kept back, which only TLS does.
+    pub fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with_net(|stream| stream.poll_flush(context))
+    }
+
     /// What there is to read, where the socket was seen to have something.
     fn read_at_once(&self, buffer: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         if !self.read_now.load(Ordering::Relaxed) {
             return None;
         }
-        let read = self.net().as_ref()?.read(buffer);
+        let read = self.net().as_mut()?.stream.read(buffer);
         if read
             .as_ref()
             .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -194,19 +204,18 @@ impl Socket {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Looks at the socket: one system call, no waiting, nothing consumed.
+    /// Looks at the socket: one system call, no waiting, nothing lost to whoever reads it.
     ///
     /// It asks the operating system rather than tokio, whose readiness comes with the next turn
-    /// of a reactor that may not be running.
+    /// of a reactor that may not be running. With TLS it decrypts what has arrived: much of that is
+    /// nothing that anybody could read.
     pub fn look(&self) -> Look {
         if self.has_ended() {
             return Look::Ended;
         }
-        match self.net().as_ref().map(Net::peek) {
-            Some(Ok(0)) | None => Look::Ended,
-            Some(Ok(_)) => Look::Unread,
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Look::Quiet,
-            Some(Err(_)) => Look::Ended,
+        match self.net().as_mut() {
+            Some(net) => net.stream.look(),
+            None => Look::Ended,
         }
     }
 
@@ -240,9 +249,8 @@ impl Socket {
     /// ledger knows that it has let go. Works anywhere.
     pub fn say_goodbye(&self) {
         self.ended.store(true, Ordering::Release);
-        if let Some(net) = self.net().as_ref() {
-            // Already gone is as good.
-            let _ = net.stream.sock_ref().shutdown(std::net::Shutdown::Write);
+        if let Some(net) = self.net().as_mut() {
+            net.stream.say_goodbye();
         }
     }
 
@@ -259,7 +267,7 @@ impl Socket {
         match net.as_ref() {
             None => true,
             Some(net) => loop {
-                match net.discard() {
+                match net.stream.discard() {
                     Ok(0) => return true,
                     Ok(_) => {}
                     Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
@@ -281,7 +289,7 @@ impl Socket {
                     None => Poll::Ready(Ok(0)),
                     Some(net) => net
                         .stream
-                        .poll_read(context, &mut buffer)
+                        .poll_discard(context, &mut buffer)
                         .map_ok(|()| buffer.filled().len()),
                 }
             });
@@ -296,6 +304,20 @@ impl Socket {
     /// if that is an error or no Redis at all. For libraries that don't pass it on. Opens a
     /// connection of its own; bounded in time.
     pub async fn ask_why(address: &ConnectionAddr) -> Option<redis::RedisError> {
+        match Socket::first_words(address).await? {
+            (socket, 0 | b'+' | b'-') => socket.first_error(),
+            _ => Some((redis::ErrorKind::Parse, "what it says is not RESP").into()),
+        }
+    }
+
+    /// Whether a server of Redis answers at `address`. Bounded in time, like [`Socket::ask_why`].
+    #[cfg(feature = "tls")]
+    pub(crate) async fn speaks_redis_at(address: &ConnectionAddr) -> bool {
+        matches!(Socket::first_words(address).await, Some((_, b'+' | b'-')))
+    }
+
+    /// What a server says by itself or in answer to a PING, and its first byte; 0 for nothing.
+    async fn first_words(address: &ConnectionAddr) -> Option<(Arc<Socket>, u8)> {
         let heard = async {
             let socket = Socket::connect(address).await.ok()?;
             let mut stream = socket.stream();
@@ -306,12 +328,42 @@ impl Socket {
                 stream.write_all(b"*1\r\n$4\r\nPING\r\n").await.ok()?;
                 let _ = stream.read(&mut buffer).await;
             }
-            match buffer[0] {
-                0 | b'+' | b'-' => socket.first_error(),
-                _ => Some((redis::ErrorKind::Parse, "what it says is not RESP").into()),
-            }
+            Some((socket, buffer[0]))
         };
         tokio::time::timeout(4 * FIRST_WORDS, heard).await.ok()?
+    }
+
+    /// Waits until TLS is agreed on; at once without TLS. Dropping it changes nothing.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn until_secure(&self) -> io::Result<()> {
+        poll_fn(|context| match self.net().as_mut() {
+            Some(net) => match &mut net.stream {
+                NetStream::Tls(stream) => stream.poll_handshake(context),
+                _ => Poll::Ready(Ok(())),
+            },
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        })
+        .await
+    }
+
+    /// Whether the server ever said anything by TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn has_heard(&self) -> bool {
+        self.by_tls(TlsStream::has_heard).unwrap_or(false)
+    }
+
+    /// Why TLS failed, if it did.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_failure(&self) -> Option<TlsFailure> {
+        self.by_tls(|stream| stream.failure().cloned())?
+    }
+
+    #[cfg(feature = "tls")]
+    fn by_tls<T>(&self, look: impl FnOnce(&TlsStream) -> T) -> Option<T> {
+        match &self.net().as_ref()?.stream {
+            NetStream::Tls(stream) => Some(look(stream)),
+            _ => None,
+        }
     }
 
     /// Why the server turns us away, if that is the first thing it ever said. Other errors may
@@ -417,69 +469,10 @@ impl CloseNow for Socket {
     }
 }
 
-impl Net {
-    fn peek(&self) -> io::Result<usize> {
-        let mut byte = [MaybeUninit::uninit()];
-        self.stream.sock_ref().peek(&mut byte)
-    }
-
-    fn read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
-        let read = (&*self.stream.sock_ref()).read(buffer.initialize_unfilled())?;
-        buffer.advance(read);
-        Ok(())
-    }
-
-    fn discard(&self) -> io::Result<usize> {
-        let mut buffer = [MaybeUninit::uninit(); 1024];
-        self.stream.sock_ref().recv(&mut buffer)
-    }
-}
-
-impl NetStream {
-    fn sock_ref(&self) -> SockRef<'_> {
-        match self {
-            NetStream::Tcp(stream) => SockRef::from(stream),
-            #[cfg(unix)]
-            NetStream::Unix(stream) => SockRef::from(stream),
-        }
-    }
-
-    fn has_news(&self) -> bool {
-        let nothing = || Err(io::ErrorKind::Interrupted.into());
-        let asked: io::Result<()> = match self {
-            NetStream::Tcp(stream) => stream.try_io(Interest::READABLE, nothing),
-            #[cfg(unix)]
-            NetStream::Unix(stream) => stream.try_io(Interest::READABLE, nothing),
-        };
-        asked.is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
-    }
-
-    /// Moving works even when the runtime it came from has ended.
-    fn registered_here(self) -> io::Result<Self> {
-        Ok(match self {
-            NetStream::Tcp(stream) => NetStream::Tcp(TcpStream::from_std(stream.into_std()?)?),
-            #[cfg(unix)]
-            NetStream::Unix(stream) => NetStream::Unix(UnixStream::from_std(stream.into_std()?)?),
-        })
-    }
-
-    fn poll_read(
-        &mut self,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self {
-            NetStream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            #[cfg(unix)]
-            NetStream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-
-    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            NetStream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            #[cfg(unix)]
-            NetStream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
+async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Commands are written whole, so waiting to fill a packet only costs time.
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
+    Ok(stream)
 }

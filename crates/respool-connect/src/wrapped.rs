@@ -69,7 +69,8 @@ impl<S: Slots> Wrapped<S> {
     ///
     /// # Errors
     ///
-    /// [`PoolError::Config`] for what is wrong in `config`, or not among `capabilities`.
+    /// [`PoolError::Config`] for what is wrong in `config`, not among `capabilities`, or nothing that
+    /// `dial` can use.
     pub fn pool(
         dial: S::Dial,
         config: PoolConfig,
@@ -78,6 +79,7 @@ impl<S: Slots> Wrapped<S> {
         slots: impl FnOnce(&PoolConfig, Dialler<S::Dial>) -> S,
     ) -> Result<Pool, PoolError> {
         let config = Self::check(config, &info, capabilities)?;
+        dial.check()?;
         let dialler = Dialler::new(dial, &config, Ledger::new(&config));
         let slots = slots(&config, dialler.clone());
         Ok(Pool::new(

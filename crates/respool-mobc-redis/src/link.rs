@@ -267,6 +267,12 @@ fn bridged_address(config: &PoolConfig) -> Result<redis_0_28::ConnectionInfo, Po
     let addr = match info.addr() {
         ConnectionAddr::Tcp(host, port) => redis_0_28::ConnectionAddr::Tcp(host.clone(), *port),
         ConnectionAddr::Unix(path) => redis_0_28::ConnectionAddr::Unix(path.clone()),
+        ConnectionAddr::TcpTls { .. } => {
+            return Err(PoolError::config(
+                "url",
+                "the backend mobc-redis can't do TLS (rediss://); take another, such as mobc",
+            ));
+        }
         _ => {
             return Err(PoolError::config(
                 "url",

@@ -30,8 +30,10 @@ pub const CAPABILITIES: Capabilities = {
 /// [`PoolError::Config`], which names the setting.
 pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
     let config = Wrapped::<ExclusiveSlots<RedisDial>>::check(config, &BACKEND.info, CAPABILITIES)?;
+    let dial = RedisDial::new(&config);
+    dial.check()?;
     let ledger = Ledger::new(&config);
-    let dialler = Dialler::new(RedisDial::new(&config), &config, ledger.clone());
+    let dialler = Dialler::new(dial, &config, ledger.clone());
     let slots = ExclusiveSlots::new(config.max_size, dialler.clone());
     let lanes = LanesHandle::new(&config, slots.clone(), ledger, dialler.clone());
     slots.make_room_from(&lanes);

@@ -47,7 +47,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// [`PoolError::Config`], which names the setting.
 pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
     let config = config.checked()?;
-    let shared = Shared::new(config.clone());
+    let shared = Shared::new(config.clone())?;
     let backend = Native {
         upkeep: Upkeep::new(Keeper(shared.clone())),
         shared,

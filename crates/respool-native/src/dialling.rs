@@ -77,21 +77,23 @@ impl Shared {
     async fn open(&self, opening: Opening) -> Result<(Wire, Place), ConnectError> {
         let endpoint = &self.config.endpoint;
         let info = endpoint.connection_info();
-        let failed = |error: redis::RedisError| ConnectError::at(endpoint, error);
-        let socket = Socket::connect(info.addr())
-            .await
-            .map_err(|error| failed(error.into()))?;
+        let failed = |error: std::io::Error| ConnectError::at(endpoint, error.into());
+        let socket = self.route.connect().await.map_err(failed)?;
         let half_open = HalfOpen {
             socket: socket.clone(),
             opening: Some(opening),
         };
-        let wire = shake_hands(socket, info.redis_settings())
-            .await
-            .map_err(failed)?;
-        let place = half_open.opened().ok_or_else(|| {
-            let gone = std::io::Error::from(std::io::ErrorKind::NotConnected);
-            failed(gone.into())
-        })?;
+        let greeted = match self.route.secure(&socket).await {
+            Ok(()) => shake_hands(socket.clone(), info.redis_settings()).await,
+            Err(error) => Err(error.into()),
+        };
+        let wire = match greeted {
+            Ok(wire) => wire,
+            Err(error) => return Err(self.route.why(&socket, error).await),
+        };
+        let place = half_open
+            .opened()
+            .ok_or_else(|| failed(std::io::ErrorKind::NotConnected.into()))?;
         Ok((wire, place))
     }
 

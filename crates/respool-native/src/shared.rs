@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use respool_connect::{Glance, Ledger};
-use respool_core::{CloseReason, PoolConfig, Status};
+use respool_connect::{Glance, Ledger, Route};
+use respool_core::{CloseReason, PoolConfig, PoolError, Status};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -24,6 +24,7 @@ const ROUSED: usize = 32;
 /// them go.
 pub(crate) struct Shared {
     pub(crate) config: PoolConfig,
+    pub(crate) route: Route,
     pub(crate) ledger: Arc<Ledger>,
     /// Whether a limit is so short that the coarse clock can't tell.
     pub(crate) needs_fine_clock: bool,
@@ -37,10 +38,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: PoolConfig) -> Arc<Self> {
+    pub(crate) fn new(config: PoolConfig) -> Result<Arc<Self>, PoolError> {
         let is_short =
             |limit: Option<Duration>| limit.is_some_and(|limit| limit < 2 * LONGEST_TICK);
-        Arc::new(Shared {
+        Ok(Arc::new(Shared {
+            route: Route::new(&config)?,
             ledger: Ledger::new(&config),
             needs_fine_clock: is_short(config.idle_timeout)
                 || is_short(config.max_lifetime)
@@ -51,7 +53,7 @@ impl Shared {
             left: Notify::new(),
             hurry: Notify::new(),
             config,
-        })
+        }))
     }
 
     pub(crate) fn slots(&self) -> MutexGuard<'_, Slots<Box<NativeConnection>>> {

@@ -203,6 +203,10 @@ impl Wire {
                 return Poll::Ready(Err(lost.error()));
             }
         }
+        if let Err(error) = ready!(self.socket.poll_flush(context)) {
+            self.lose(&error);
+            return Poll::Ready(Err(error.into()));
+        }
         self.out.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
@@ -343,10 +347,8 @@ impl Wire {
             match self.frames.next(&self.input[self.followed..self.read]) {
                 Ok(Some(ended)) => {
                     self.followed += ended.used;
-                    let frame = Ended {
-                        used: self.followed - self.began,
-                        ..ended
-                    };
+                    let mut frame = ended;
+                    frame.used = self.followed - self.began;
                     self.began = self.followed;
                     self.whole.push_back(frame);
                     let is_answer = frame.kind != b'>' || frame.subscribes;

@@ -1,0 +1,7 @@
+mod failure;
+mod settings;
+mod stream;
+
+pub(crate) use failure::TlsFailure;
+pub(crate) use settings::TlsSettings;
+pub(crate) use stream::TlsStream;
