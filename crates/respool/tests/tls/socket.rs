@@ -1,15 +1,23 @@
 //! What a look at a socket shows, where the other side is TLS in the hands of the test.
 
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use respool::PoolConfig;
 use respool_connect::{Look, Route, Socket};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::authority::Authority;
 
@@ -19,17 +27,28 @@ type Server = StreamOwned<ServerConnection, TcpStream>;
 /// tickets among it, has arrived: on this machine that takes no time.
 async fn both_ends() -> (Arc<Socket>, Server) {
     let authority = Authority::new();
+    let (route, accepted) = listen(&authority, None);
+    let socket = route.connect().await.unwrap();
+    route.secure(&socket).await.unwrap();
+    let (session, tcp) = accepted.await.unwrap();
+    (socket, StreamOwned::new(session, tcp))
+}
+
+/// The route to a server that accepts one connection and performs its handshake, well or badly.
+fn listen(
+    authority: &Authority,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+) -> (Route, JoinHandle<(ServerConnection, TcpStream)>) {
     let identity = authority.issue("127.0.0.1");
-    let server =
-        ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![CertificateDer::from_pem_file(identity.certificate).unwrap()],
-                PrivateKeyDer::from_pem_file(identity.key).unwrap(),
-            )
-            .unwrap();
+    let server = ServerConfig::builder_with_provider(ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(identity.certificate).unwrap()],
+            PrivateKeyDer::from_pem_file(identity.key).unwrap(),
+        )
+        .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("rediss://{}", listener.local_addr().unwrap());
     let accepted = tokio::task::spawn_blocking(move || {
@@ -38,17 +57,16 @@ async fn both_ends() -> (Arc<Socket>, Server) {
         tcp.set_nodelay(true).unwrap();
         let mut session = ServerConnection::new(Arc::new(server)).unwrap();
         while session.is_handshaking() || session.wants_write() {
-            session.complete_io(&mut tcp).unwrap();
+            if session.complete_io(&mut tcp).is_err() {
+                break;
+            }
         }
-        StreamOwned::new(session, tcp)
+        (session, tcp)
     });
 
     let mut config = PoolConfig::from_url(&url).unwrap();
     config.tls_ca = Some(authority.ca());
-    let route = Route::new(&config).unwrap();
-    let socket = route.connect().await.unwrap();
-    route.secure(&socket).await.unwrap();
-    (socket, accepted.await.unwrap())
+    (Route::new(&config).unwrap(), accepted)
 }
 
 #[tokio::test]
@@ -72,17 +90,45 @@ async fn what_a_look_finds_is_there_for_the_reader() {
 async fn a_look_wakes_the_reader_whose_bytes_it_took() {
     let (socket, mut server) = both_ends().await;
     let mut stream = socket.stream();
-    let mut bytes = [0; 7];
-    let mut read = std::pin::pin!(stream.read_exact(&mut bytes));
-    let waiting = std::future::poll_fn(|context| {
-        std::task::Poll::Ready(read.as_mut().poll(context).is_pending())
+    let (waits, until_it_waits) = oneshot::channel();
+    let reader = tokio::spawn(async move {
+        let mut bytes = [0; 8];
+        let mut read = pin!(stream.read_exact(&mut bytes));
+        let begun = poll_fn(|context| Poll::Ready(read.as_mut().poll(context).is_pending()));
+        waits.send(begun.await).unwrap();
+        read.await.unwrap();
+        bytes
     });
-    assert!(waiting.await);
+    assert!(until_it_waits.await.unwrap());
     server.write_all(b"+hello\r\n").unwrap();
-    // The reactor has had no turn since: it will find nothing there.
+    // The runtime has had no turn since: when it has one, the socket is empty.
     assert_eq!(socket.look(), Look::Unread);
-    read.await.unwrap();
-    assert_eq!(&bytes, b"+hello\r");
+    assert_eq!(&reader.await.unwrap(), b"+hello\r\n");
+}
+
+// Elsewhere, what has arrived may go with the connection.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_that_hung_up_is_asked_why_before_a_broken_pipe_is_reported() {
+    let authority = Authority::new();
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(authority.ca()).unwrap())
+        .unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into())
+            .build()
+            .unwrap();
+    let (route, accepted) = listen(&authority, Some(verifier));
+    let socket = route.connect().await.unwrap();
+    // By TLS 1.3, the client is done before the server has seen that its certificate is missing.
+    route.secure(&socket).await.unwrap();
+    let (_, tcp) = accepted.await.unwrap();
+    let mut stream = socket.stream();
+    stream.write_all(b"never read").await.unwrap();
+    drop(tcp);
+    let error = stream.write_all(b"too late").await.unwrap_err();
+    assert!(error.to_string().contains("tls_cert"), "{error}");
 }
 
 #[tokio::test]
