@@ -136,3 +136,20 @@ impl std::fmt::Debug for Route {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(feature = "tls")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_feature_tls_is_refused_with_the_remedy() {
+        let config = PoolConfig::from_url("rediss://localhost").unwrap();
+        match Route::new(&config) {
+            Err(PoolError::Config { field, reason, .. }) => {
+                assert_eq!(field, "url");
+                assert!(reason.contains("cargo feature tls"), "{reason}");
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+}

@@ -8,6 +8,10 @@ use crate::{Frames, decode};
 /// other bytes the redis crate is only asked when there is a value to compare: in them may stand what
 /// [`Frames`] is there to keep from it.
 #[doc(hidden)]
+#[cfg_attr(
+    not(feature = "fuzzing"),
+    allow(unreachable_pub, reason = "only the fuzz target is outside")
+)]
 pub fn assert_agreement(bytes: &[u8]) {
     let own = decode(bytes);
     if own.is_err() && !is_one_frame(bytes) {
