@@ -344,7 +344,7 @@ fn malformed_urls(shown: &mut Shown) -> Result<(), Broken> {
         format!("redis+unix:///socket?pass={PASSWORD_IN_URL}&db=zero"),
         format!("redis+unix:///socket?pass={PASSWORD_IN_URL}&unknown=1"),
         format!("http://app:{PASSWORD_IN_URL}@localhost/0"),
-        format!("rediss://app:{PASSWORD_IN_URL}@localhost/0"),
+        format!("rediss://app:{PASSWORD_IN_URL}@localhost/0#insecure"),
     ] {
         shown.pool_error("a malformed URL", error_of(PoolConfig::from_url(&url))?);
     }
