@@ -16,7 +16,7 @@ use crate::upkeep::Keeper;
 pub const BACKEND: BackendEntry = BackendEntry {
     info: BackendInfo {
         name: "native",
-        library: concat!("respool-native ", env!("CARGO_PKG_VERSION")),
+        library: "respool-native 0.1.0",
         redis_crate: "redis 1.8.1",
         known_failures: &[],
     },

@@ -63,7 +63,8 @@ pub(crate) fn backends() -> Vec<&'static Member> {
     let backends: Vec<_> = member_called("respool")
         .dependencies
         .iter()
-        .filter(|dependency| dependency.is_optional)
+        // The facade needs connect itself only for its feature `tls`.
+        .filter(|dependency| dependency.is_optional && dependency.name != "respool-connect")
         .map(|dependency| member_called(&dependency.name))
         .collect();
     assert!(!backends.is_empty(), "the facade has no optional backend");
