@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Run the conformance kit: which promise of the contract does each backend keep?
     Check(CheckArguments),
+    /// Use a pool at random, break its server and network at random, and check that everything holds
+    Soak(SoakArguments),
     /// List the backends that are compiled in, with their versions and capabilities
     Backends,
 }
@@ -128,6 +130,38 @@ pub(crate) struct CheckArguments {
     pub(crate) markdown: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = SOAK_EXAMPLES)]
+pub(crate) struct SoakArguments {
+    /// The backend to soak. Default: the first that is compiled in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+
+    /// For how long, such as 10s, 30m or 8h. Default: 30m, with --quick 10s
+    #[arg(long = "for", value_name = "TIME", value_parser = long_time)]
+    pub(crate) duration: Option<Duration>,
+
+    /// What decides what happens. Default: another one each time, which is printed
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Tasks that use the pool at once
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = count(10_000), allow_negative_numbers = true)]
+    pub(crate) tasks: usize,
+
+    /// Connections of the pool
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = count(1_000), allow_negative_numbers = true)]
+    pub(crate) max_size: usize,
+
+    /// Ten seconds: for a first look, or for CI
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Print one JSON document instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// What `--stock` without a name means.
 pub(crate) const EVERY_STOCK_POOL: &str = "all";
 
@@ -136,6 +170,7 @@ Examples:
   respool compare --quick                       a first look, in twenty seconds
   respool compare --url redis://db.example:6379 on your own server
   respool check --backend mobc --rule GET-4     does mobc serve waiters in order?
+  respool soak --quick                          does anything break in ten rough seconds?
 
 Each command has a --help of its own, with more examples.";
 
@@ -167,6 +202,17 @@ The checks start servers of their own: redis-server or valkey-server must be on 
 by REDIS_SERVER.
 Exit codes: 0 every promise is kept or a known failure, 1 one is broken by a backend of respool (what
 a stock pool breaks is a finding, no failure), 2 wrong arguments.";
+
+const SOAK_EXAMPLES: &str = "\
+Examples:
+  respool soak --backend mobc --for 8h          over night
+  respool soak --quick                          ten seconds
+  respool soak --backend mobc --seed 7          the decisions of an earlier run again
+
+It starts a server of its own: redis-server or valkey-server must be on the PATH, or named by
+REDIS_SERVER. The same seed makes the same decisions; when they fall is up to the machine.
+Exit codes: 0 everything held, 1 something broke, with the command that repeats it, 2 wrong
+arguments, 130 interrupted.";
 
 impl Arguments {
     /// Reads the command line. Where it asks for help or the version, prints that and ends the
@@ -220,6 +266,14 @@ fn time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if (Duration::from_millis(1)..=LONGEST).contains(&time) => Ok(time),
         _ => Err("give a time with its unit from 1ms to 1h, such as 500ms or 2s".to_owned()),
+    }
+}
+
+fn long_time(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+    match humantime::parse_duration(text) {
+        Ok(time) if (Duration::from_secs(1)..=LONGEST).contains(&time) => Ok(time),
+        _ => Err("give a time with its unit from 1s to 30d, such as 30m or 8h".to_owned()),
     }
 }
 

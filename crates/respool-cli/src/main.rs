@@ -10,6 +10,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod runtime;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,11 @@ fn tell() -> Result<ExitCode, Failure> {
             let options = check::Options::validate(arguments)?;
             let matrix = check::run(&options)?;
             check::report(&options, &matrix)
+        }
+        Command::Soak(arguments) => {
+            let options = soak::Options::validate(arguments)?;
+            let outcome = soak::run(&options)?;
+            soak::report(&options, &outcome)
         }
         Command::Backends => {
             let descriptions = backends::describe()?;

@@ -1,0 +1,169 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use respool::Pool;
+use tokio::sync::{Notify, RwLock};
+
+/// For how long after a fault an operation that begins may still fail for it.
+pub(super) const AFTERMATH: Duration = Duration::from_secs(2);
+
+/// What tasks, faults and watchers of one run share.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) pool: Pool,
+    /// Each operation holds it for reading; a quiet moment takes it for writing.
+    pub(super) quiet: RwLock<()>,
+    pub(super) operations: AtomicU64,
+    pub(super) cancelled: AtomicU64,
+    pub(super) detached: Detached,
+    /// The most connections that were allowed since the last quiet moment.
+    pub(super) ceiling: AtomicUsize,
+    stopped: AtomicBool,
+    stop: Notify,
+    weather: Mutex<Weather>,
+    tallies: Mutex<Tallies>,
+    breach: Mutex<Option<String>>,
+}
+
+/// What was counted by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tallies {
+    pub(super) errors: BTreeMap<String, u64>,
+    pub(super) faults: BTreeMap<&'static str, u64>,
+}
+
+/// Connections that tasks keep for good, which the pool no longer answers for.
+#[derive(Debug, Default)]
+pub(super) struct Detached {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// When faults happen.
+#[derive(Debug)]
+struct Weather {
+    rages: bool,
+    faults: u64,
+    ended: Instant,
+}
+
+/// What the weather was when an operation began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forecast {
+    pub(super) calm: bool,
+    faults: u64,
+}
+
+impl State {
+    pub(super) fn new(pool: Pool) -> Self {
+        State {
+            ceiling: AtomicUsize::new(pool.config().max_size),
+            pool,
+            quiet: RwLock::new(()),
+            operations: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            detached: Detached::default(),
+            stopped: AtomicBool::new(false),
+            stop: Notify::new(),
+            weather: Mutex::new(Weather {
+                rages: false,
+                faults: 0,
+                ended: Instant::now(),
+            }),
+            tallies: Mutex::default(),
+            breach: Mutex::default(),
+        }
+    }
+
+    /// An invariant does not hold: the first one counts, and ends the run.
+    pub(super) fn breach(&self, account: impl Into<String>) {
+        lock(&self.breach).get_or_insert_with(|| account.into());
+        self.stop();
+    }
+
+    pub(super) fn first_breach(&self) -> Option<String> {
+        lock(&self.breach).clone()
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.stop.notify_waiters();
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps, for less when the run ends.
+    pub(super) async fn sleep(&self, time: Duration) {
+        let stop = self.stop.notified();
+        if !self.is_stopped() {
+            let _ = tokio::time::timeout(time, stop).await;
+        }
+    }
+
+    pub(super) fn fault_begins(&self, name: &'static str) {
+        *lock(&self.tallies).faults.entry(name).or_default() += 1;
+        let mut weather = lock(&self.weather);
+        weather.rages = true;
+        weather.faults += 1;
+    }
+
+    pub(super) fn fault_ends(&self) {
+        let mut weather = lock(&self.weather);
+        weather.rages = false;
+        weather.ended = Instant::now();
+    }
+
+    pub(super) fn forecast(&self) -> Forecast {
+        let weather = lock(&self.weather);
+        Forecast {
+            calm: !weather.rages && weather.ended.elapsed() >= AFTERMATH,
+            faults: weather.faults,
+        }
+    }
+
+    /// Whether no fault can be the cause of an error of an operation that began with `forecast`.
+    pub(super) fn stayed_calm(&self, forecast: Forecast) -> bool {
+        forecast.calm && lock(&self.weather).faults == forecast.faults
+    }
+
+    pub(super) fn count_error(&self, kind: String) {
+        *lock(&self.tallies).errors.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn tallies(&self) -> Tallies {
+        lock(&self.tallies).clone()
+    }
+}
+
+impl Detached {
+    /// One more, from before it leaves the pool until the guard is dropped.
+    pub(super) fn keep(&self) -> Kept<'_> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Kept(self)
+    }
+
+    /// The most that there were at once since the last time this was asked.
+    pub(super) fn most_since(&self) -> usize {
+        let now = self.now.load(Ordering::SeqCst);
+        self.most.swap(now, Ordering::SeqCst).max(now)
+    }
+}
+
+/// See [`Detached::keep`].
+#[derive(Debug)]
+pub(super) struct Kept<'a>(&'a Detached);
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
