@@ -188,3 +188,6 @@ impl<T> Slots<T> {
         again.then(|| error.clone())
     }
 }
+
+#[cfg(test)]
+mod models;
