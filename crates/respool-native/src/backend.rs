@@ -5,10 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use respool_connect::Upkeep;
 use respool_core::{
-    Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, Line, Pool, PoolConfig,
+    Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, Lane, Line, Pool, PoolConfig,
     PoolError, Status, TimeoutKind,
 };
 
+use crate::lanes::Lanes;
 use crate::shared::Shared;
 use crate::upkeep::Keeper;
 
@@ -26,6 +27,7 @@ pub const BACKEND: BackendEntry = BackendEntry {
 /// What this backend can do beyond the rules that are a MUST for all.
 pub const CAPABILITIES: Capabilities = {
     let mut capabilities = Capabilities::NONE;
+    capabilities.lanes = true;
     capabilities.detach = true;
     capabilities.keeps_connection_on_cancel = true;
     capabilities.sees_closed_sockets = true;
@@ -48,8 +50,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
     let config = config.checked()?;
     let shared = Shared::new(config.clone())?;
+    let lanes = Lanes::new(shared.clone());
+    shared.has_lanes(&lanes);
     let backend = Native {
         upkeep: Upkeep::new(Keeper(shared.clone())),
+        lanes,
         shared,
     };
     backend.upkeep.ensure();
@@ -59,6 +64,7 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
 pub(crate) struct Native {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upkeep: Upkeep<Keeper>,
+    pub(crate) lanes: Arc<Lanes>,
 }
 
 impl Native {
@@ -79,7 +85,12 @@ impl Native {
 #[async_trait]
 impl Backend for Native {
     fn try_get(&self) -> Option<Box<dyn Connection>> {
-        let mut connection = self.shared.pop()?;
+        let mut connection = match self.shared.pop() {
+            Some(connection) => connection,
+            // A lane may rest on one.
+            None if self.lanes.make_room() => self.shared.pop()?,
+            None => return None,
+        };
         if connection.is_warm() && self.upkeep.runs() {
             return Some(connection);
         }
@@ -93,6 +104,10 @@ impl Backend for Native {
     }
 
     fn line(&self) -> Option<&dyn Line> {
+        Some(self)
+    }
+
+    fn lane(&self) -> Option<&dyn Lane> {
         Some(self)
     }
 
@@ -117,8 +132,10 @@ impl Backend for Native {
     }
 
     async fn close(&self, grace: Duration) {
+        self.lanes.shut();
         self.shared.shut();
         let _ = tokio::time::timeout(grace, self.shared.unused()).await;
+        self.lanes.end_all();
         self.shared.ledger.close_all_sockets();
         self.shared.ledger.farewells(FAREWELL).await;
         // Its runtime may not be driven by anybody.
@@ -126,6 +143,7 @@ impl Backend for Native {
     }
 
     fn close_now(&self) {
+        self.lanes.end_all();
         self.shared.shut();
         self.shared.ledger.close_all_sockets();
         self.upkeep.end_now();

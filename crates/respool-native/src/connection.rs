@@ -91,6 +91,17 @@ impl NativeConnection {
         self.wire.socket()
     }
 
+    /// For a lane, which reads and writes by itself.
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// Whether its lifetime has run out.
+    pub(crate) fn is_too_old(&self, now: Instant) -> bool {
+        let expires_at = self.place.as_ref().and_then(Place::expires_at);
+        expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
     /// When its time is up, if nobody uses it before.
     pub(crate) fn ends_at(&self) -> Option<Instant> {
         self.place.as_ref()?.ends_at(self.idle_since())
@@ -308,13 +319,13 @@ impl Drop for NativeConnection {
     }
 }
 
-fn is_empty(command: &Cmd) -> bool {
+pub(crate) fn is_empty(command: &Cmd) -> bool {
     command.args_iter().next().is_none()
 }
 
 /// What EXEC would say of a transaction that was refused, with the first refusal as its cause, in the
 /// words that the server itself has for it.
-fn aborted(refusal: Value) -> RedisError {
+pub(crate) fn aborted(refusal: Value) -> RedisError {
     let Value::ServerError(cause) = &refusal else {
         return (redis::ErrorKind::Client, "a transaction was refused").into();
     };

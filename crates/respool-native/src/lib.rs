@@ -1,9 +1,11 @@
-//! respool's own engine: exclusive connections that keep every rule of the contract.
+//! respool's own engine: exclusive connections, and shared lanes, that keep every rule of the
+//! contract.
 //!
 //! - `slots`: who holds a connection and who waits for one, under one short lock.
 //! - `wire`: a connection's bytes. Both buffers and the count of owed replies live in it, so that
 //!   a request that is dropped half-way leaves nothing to guess (CMD-1).
 //! - `connection`: what a holder has in hand. His own task writes and reads: no task, no channel.
+//! - `lanes`: connections that the commands of many callers share.
 //! - `dialling`: opens connections for those who wait.
 //!
 //! The socket, the account of connections, the upkeep and the bounds of replies are those that all
@@ -14,6 +16,7 @@ mod clock;
 mod connection;
 mod dialling;
 mod handshake;
+mod lanes;
 mod messages;
 mod queue;
 mod reply_mode;

@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use respool_connect::{Glance, Ledger, Route};
@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
+use crate::lanes::Lanes;
 use crate::connection::NativeConnection;
 use crate::slots::{Returned, Slots};
 
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     slots: Mutex<Slots<Box<NativeConnection>>>,
     min_idle: AtomicUsize,
+    lanes: OnceLock<Weak<Lanes>>,
     /// Told of every connection that ends or is no longer being opened, once the pool is closed.
     left: Notify,
     /// Told when somebody's time is up before a timekeeper would notice.
@@ -50,6 +52,7 @@ impl Shared {
             clock: Clock::new(),
             slots: Mutex::new(Slots::new(config.max_size)),
             min_idle: AtomicUsize::new(config.min_idle),
+            lanes: OnceLock::new(),
             left: Notify::new(),
             hurry: Notify::new(),
             config,
@@ -59,6 +62,21 @@ impl Shared {
     pub(crate) fn slots(&self) -> MutexGuard<'_, Slots<Box<NativeConnection>>> {
         // Nothing under this lock can panic half-way.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the lanes known that take their connections from here.
+    pub(crate) fn has_lanes(&self, lanes: &Arc<Lanes>) {
+        let _ = self.lanes.set(Arc::downgrade(lanes));
+    }
+
+    pub(crate) fn lanes(&self) -> Option<Arc<Lanes>> {
+        self.lanes.get()?.upgrade()
+    }
+
+    /// Whether a connection could be had at once, or opened, that nobody waits for.
+    pub(crate) fn has_room_beside(&self) -> bool {
+        let slots = self.slots();
+        slots.queue.is_empty() && (!slots.idle.is_empty() || slots.has_room())
     }
 
     /// The idle connection that came back last. Waits for nothing.
@@ -171,11 +189,13 @@ impl Shared {
 
     /// A snapshot whose figures add up. The ledger knows how many there are, the slots who is idle.
     pub(crate) fn status(&self) -> Status {
+        // What rests on a lane is idle, too.
+        let resting = self.lanes().map_or(0, |lanes| lanes.resting());
         let slots = self.slots();
         let mut status = self.ledger.status();
         let open = status.idle + status.in_use;
         status.max_size = slots.max_size;
-        status.idle = slots.idle.len().min(open);
+        status.idle = (slots.idle.len() + resting).min(open);
         status.in_use = open - status.idle;
         let waiting = slots.queue.len();
         // One for whom a connection is being opened is counted there.

@@ -123,7 +123,7 @@ impl Native {
         }
     }
 
-    async fn take_fit(
+    pub(crate) async fn take_fit(
         &self,
         first: Option<Box<NativeConnection>>,
         deadline: Deadline,
@@ -240,6 +240,8 @@ impl Shared {
         }
         if dials {
             self.dial(home);
+        } else if let Some(lanes) = self.lanes() {
+            lanes.make_room();
         }
         Ok(ticket)
     }

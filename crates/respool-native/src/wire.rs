@@ -144,6 +144,11 @@ impl Wire {
     /// ago and the runtime knows of nothing new.
     pub(crate) fn prepare(&mut self) -> RedisResult<()> {
         self.socket.move_to_this_runtime()?;
+        self.look()
+    }
+
+    /// The same for whoever leaves the socket to the runtime that it belongs to.
+    pub(crate) fn look(&mut self) -> RedisResult<()> {
         if self.owed == 0
             && (self.heard.elapsed() >= A_MOMENT || self.socket.has_news())
             && self.socket.look() != Look::Quiet
@@ -189,6 +194,69 @@ impl Wire {
     pub(crate) fn send_packed(&mut self, bytes: &[u8], replies: u64) {
         self.out.extend_from_slice(bytes);
         self.owed += replies;
+    }
+
+    /// For a lane, which writes by itself: so many replies will come.
+    pub(crate) fn owe(&mut self, replies: u64) {
+        self.owed += replies;
+    }
+
+    /// For a lane: writes some of `bytes`.
+    pub(crate) fn poll_write(
+        &mut self,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> Poll<RedisResult<usize>> {
+        match ready!(self.socket.poll_write(context, bytes)) {
+            Ok(0) => self.lose(&io::ErrorKind::WriteZero.into()),
+            Ok(count) => return Poll::Ready(Ok(count)),
+            Err(error) => self.lose(&error),
+        }
+        Poll::Ready(self.well())
+    }
+
+    /// For a lane: room to read as much as that at once, until it rests.
+    pub(crate) fn widen(&mut self, size: usize) {
+        if self.input.len() < size {
+            self.input.resize(size, 0);
+        }
+    }
+
+    /// For a lane: reads what has come, and gives each reply that is whole with how many bytes it
+    /// took. Messages that were pushed are for nobody.
+    pub(crate) fn poll_replies(
+        &mut self,
+        context: &mut Context<'_>,
+        mut take: impl FnMut(Value, usize),
+    ) -> Poll<RedisResult<()>> {
+        while self.whole.is_empty() && self.lost.is_none() {
+            ready!(self.poll_read(context));
+        }
+        let mut taken = self.taken;
+        while let Some((value, is_answer)) = self.take_whole()? {
+            let length = self.taken - taken;
+            taken = self.taken;
+            if is_answer {
+                self.owed = self.owed.saturating_sub(1);
+                take(value, length);
+            }
+        }
+        self.discarded = 0;
+        Poll::Ready(self.well())
+    }
+
+    /// Whether a large reply is arriving.
+    pub(crate) fn is_receiving_large(&self) -> bool {
+        self.frames.is_large()
+    }
+
+    /// Why nothing more comes, if that is so.
+    pub(crate) fn loss(&self) -> Option<RedisError> {
+        self.lost.as_ref().map(Lost::error)
+    }
+
+    fn well<T: Default>(&self) -> RedisResult<T> {
+        self.loss().map_or_else(|| Ok(T::default()), Err)
     }
 
     /// Writes what is to be written, and nothing else. Dropping whoever polls loses nothing.

@@ -1,0 +1,465 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult, Value};
+use respool_core::{CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError};
+use tokio::runtime::{Handle, Id};
+
+use super::Lanes;
+use super::asker::{Asker, Told};
+use super::body::{Body, Core};
+use super::traffic::{Size, Way};
+use super::unsent::LARGE;
+use crate::backend::Native;
+use crate::connection::{aborted, is_empty};
+
+/// How long a newcomer waits for a lane to be opened beside those that are held up. Longer, and it
+/// may as well wait with their commands.
+const BESIDE_WITHIN: Duration = Duration::from_millis(100);
+
+/// After how long without a turn of its driver a lane on another runtime is taken for one that
+/// nobody drives.
+const FOREIGN_PATIENCE: Duration = Duration::from_millis(5);
+
+/// What somebody asks: a command, or a pipeline.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Command(&'a Cmd),
+    Pipeline(&'a Pipeline),
+}
+
+impl Question<'_> {
+    fn name(self) -> String {
+        match self {
+            Question::Command(command) => respool_core::command_name(command),
+            Question::Pipeline(pipeline) => respool_core::pipeline_name(pipeline),
+        }
+    }
+
+    /// How many replies will come.
+    fn replies(self) -> usize {
+        match self {
+            Question::Command(_) => 1,
+            Question::Pipeline(pipeline) if pipeline.is_transaction() => pipeline.len() + 2,
+            Question::Pipeline(pipeline) => pipeline.len(),
+        }
+    }
+
+    /// Its bytes, where they are not to be written under a lock.
+    fn packed(self) -> Option<Vec<u8>> {
+        match self {
+            Question::Command(command) => {
+                let arguments = command.args_iter().map(|argument| match argument {
+                    Arg::Simple(bytes) => bytes.len(),
+                    _ => 0,
+                });
+                let length: usize = arguments.sum();
+                (length > LARGE).then(|| command.get_packed_command())
+            }
+            Question::Pipeline(pipeline) => Some(pipeline.get_packed_pipeline()),
+        }
+    }
+}
+
+/// Where a question went.
+struct Sent {
+    number: u64,
+    /// Its lane's driver is on another runtime.
+    is_foreign: bool,
+}
+
+impl Lanes {
+    /// Appends `question` to what waits to be sent on a lane, and writes it if nobody else would at
+    /// once; or says which way it could go.
+    fn send(
+        self: &Arc<Self>,
+        question: Question<'_>,
+        packed: &mut Option<Vec<u8>>,
+        asker: &Arc<Asker>,
+        here: Id,
+        size: Size,
+        is_patient: bool,
+    ) -> Result<Sent, Way> {
+        let mut traffic = self.traffic();
+        let most = self.most();
+        let has_room = || self.shared.has_room_beside();
+        let (index, is_foreign) = match traffic.choose(here, size, most, is_patient, has_room) {
+            Way::Over(index) => (index, false),
+            Way::OverForeign(index) => (index, true),
+            way => return Err(way),
+        };
+        let lane = &mut traffic.lanes[index];
+        let was_quiet = lane.is_quiet();
+        let replies = question.replies();
+        let is_pipeline = matches!(question, Question::Pipeline(_));
+        let asker = asker.clone();
+        match (packed, question) {
+            (Some(packed), _) if packed.len() > LARGE => {
+                let bytes = std::mem::take(packed);
+                lane.unsent.append_large(asker, replies, is_pipeline, bytes);
+            }
+            (Some(packed), _) => lane.unsent.append(asker, replies, is_pipeline, |out| {
+                out.extend_from_slice(packed);
+            }),
+            (None, Question::Command(command)) => {
+                lane.unsent.append(asker, replies, is_pipeline, |out| {
+                    command.write_packed_command(out);
+                });
+            }
+            (None, Question::Pipeline(_)) => {}
+        }
+        let number = lane.body.number;
+        if was_quiet && !is_foreign && lane.body.is_parked.load(Ordering::Acquire) {
+            let body = lane.body.clone();
+            drop(traffic);
+            self.write_now(&body);
+        } else if lane.body.must_be_woken() {
+            let driver = lane.driver.clone();
+            drop(traffic);
+            if let Some(driver) = driver {
+                driver.wake();
+            }
+        }
+        Ok(Sent { number, is_foreign })
+    }
+
+    /// Writes what waits to be sent on a lane on which nothing is under way. Its driver sees to
+    /// whatever does not go at once.
+    fn write_now(&self, body: &Arc<Body>) {
+        let is_written = match body.try_core().as_deref_mut() {
+            Some(Some(core)) => self.write_alone(body, core),
+            _ => false,
+        };
+        if !is_written && body.must_be_woken() {
+            let driver = self.traffic().lane(body.number).map(|lane| lane.driver.clone());
+            if let Some(Some(driver)) = driver {
+                driver.wake();
+            }
+        }
+    }
+}
+
+impl Lanes {
+    /// False: it did not all go at once, or must not.
+    fn write_alone(&self, body: &Body, core: &mut Core) -> bool {
+        if !core.is_quiet() || core.look().is_err() {
+            return false;
+        }
+        match self.traffic().lane(body.number) {
+            Some(lane) if !lane.unsent.is_empty() => {
+                core.take(&mut lane.unsent, Instant::now());
+                body.note(core);
+            }
+            _ => return true,
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        matches!(core.poll_flush(&mut context), Poll::Ready(Ok(())))
+    }
+}
+
+impl Native {
+    /// Asks, and waits for what becomes of it: never [`Told::NotSent`] or [`Told::Orphaned`].
+    async fn ask(&self, question: Question<'_>, size: Size) -> RedisResult<(Told, u64)> {
+        let here = match Handle::try_current() {
+            Ok(here) => here.id(),
+            Err(_) => return Err(PoolError::NoRuntime.into()),
+        };
+        let mut packed = question.packed();
+        let size = match &packed {
+            Some(packed) if packed.len() > LARGE => Size::Large,
+            _ => size,
+        };
+        let asker = Arc::new(Asker::new());
+        let mut delay: Option<Delay> = None;
+        loop {
+            // Whatever changes from here on is noticed.
+            let changed = delay.as_ref().map(|_| self.lanes.changed.notified());
+            let is_patient = delay
+                .as_ref()
+                .is_none_or(|delay| Instant::now() < delay.beside_until);
+            let sent = self
+                .lanes
+                .send(question, &mut packed, &asker, here, size, is_patient);
+            let way = match sent {
+                Ok(sent) => match self.told(&asker, &sent).await {
+                    Told::NotSent => {
+                        // It may have been moved on with the others.
+                        packed = question.packed();
+                        delay.get_or_insert_with(|| Delay::new(self.shared.config.get_timeout));
+                        continue;
+                    }
+                    told => return Ok((told, sent.number)),
+                },
+                Err(way) => way,
+            };
+            let delay = delay.get_or_insert_with(|| Delay::new(self.shared.config.get_timeout));
+            let deadline = delay.deadline;
+            if deadline.at().is_some_and(|at| at <= Instant::now()) {
+                return Err(self.timed_out(deadline).into());
+            }
+            match (way, changed) {
+                (Way::Closed, _) => return Err(PoolError::Closed.into()),
+                (Way::Adopt(number), _) => self.lanes.adopt(number),
+                (Way::Open, _) => self.open_lane(here, false, deadline).await?,
+                (Way::OpenBeside, _) => {
+                    let within = Deadline::after(Some(BESIDE_WITHIN));
+                    if self.open_lane(here, true, within).await.is_err() {
+                        // Whatever the reason, a lane that is held up is better than none.
+                        delay.beside_until = Instant::now();
+                    }
+                }
+                (Way::WaitBeside, Some(changed)) => {
+                    // When that takes too long, the next choice is another.
+                    let _ = tokio::time::timeout_at(delay.beside_until.into(), changed).await;
+                }
+                (Way::Wait, Some(changed)) => {
+                    if deadline.limit(changed).await.is_none() {
+                        return Err(self.timed_out(deadline).into());
+                    }
+                }
+                (Way::Full, Some(changed)) => {
+                    let _crowded = Crowded::new(&self.lanes);
+                    if deadline.limit(changed).await.is_none() {
+                        return Err(self.timed_out(deadline).into());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for what becomes of what was asked.
+    async fn told(&self, asker: &Arc<Asker>, sent: &Sent) -> Told {
+        let mut asked = Asked {
+            lanes: &self.lanes,
+            number: sent.number,
+            asker,
+            is_told: false,
+        };
+        if !sent.is_foreign {
+            return asked.await;
+        }
+        let mut turns = None;
+        loop {
+            if let Ok(told) = tokio::time::timeout(FOREIGN_PATIENCE, &mut asked).await {
+                return told;
+            }
+            let Some((now, driver)) = self.lanes.turns(sent.number) else {
+                continue;
+            };
+            if turns == Some(now) {
+                self.lanes.adopt(sent.number);
+            } else if let Some(driver) = driver {
+                driver.wake();
+            }
+            turns = Some(now);
+        }
+    }
+
+    /// Opens a lane for runtime `here`, whose turn it is. Dropping it loses nothing.
+    async fn open_lane(
+        &self,
+        here: Id,
+        is_beside: bool,
+        deadline: Deadline,
+    ) -> Result<(), PoolError> {
+        let turn = Turn {
+            lanes: &self.lanes,
+            here,
+        };
+        let connection = match deadline.limit(self.take_fit(None, deadline)).await {
+            Some(connection) => connection?,
+            None => return Err(self.timed_out(deadline)),
+        };
+        self.lanes.add(connection, here, is_beside);
+        drop(turn);
+        Ok(())
+    }
+
+    async fn request(&self, command: &Cmd) -> RedisResult<Value> {
+        if is_empty(command) {
+            return Err((ErrorKind::Client, "empty command").into());
+        }
+        let is_expected_large = self.lanes.sizes.expects_large(command);
+        let size = match is_expected_large {
+            true => Size::Large,
+            false => Size::Small,
+        };
+        let question = Question::Command(command);
+        let (reply, number) = match self.ask(question, size).await? {
+            (Told::Reply(reply), number) => {
+                if is_expected_large {
+                    self.lanes.sizes.was_small(command);
+                }
+                (reply, number)
+            }
+            (Told::LargeReply(reply), number) => {
+                if !is_expected_large {
+                    self.lanes.sizes.was_large(command);
+                }
+                (reply, number)
+            }
+            (told, _) => return Err(self.failure(question, told)),
+        };
+        if respool_core::reply_says_unfit(&reply) {
+            self.lanes.leave(number, CloseReason::NodeUnfit);
+        }
+        match command.is_no_response() {
+            true => Ok(Value::Nil),
+            false => Ok(reply),
+        }
+    }
+
+    async fn request_pipeline(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        if pipeline.is_empty() {
+            return Err((ErrorKind::Client, "empty command").into());
+        }
+        let question = Question::Pipeline(pipeline);
+        let (mut replies, number) = match self.ask(question, Size::Small).await? {
+            (Told::Replies(replies), number) => (replies, number),
+            (told, _) => return Err(self.failure(question, told)),
+        };
+        if respool_core::replies_say_unfit(pipeline, &replies) {
+            self.lanes.leave(number, CloseReason::NodeUnfit);
+        }
+        let rest = replies.split_off(offset.min(replies.len()));
+        // MULTI and what was queued: a refusal there ends the whole.
+        let mut refusals = replies.into_iter();
+        if pipeline.is_transaction()
+            && let Some(refusal) = refusals.find(|reply| matches!(reply, Value::ServerError(_)))
+        {
+            return Err(aborted(refusal));
+        }
+        Ok(rest.into_iter().take(count).collect())
+    }
+
+    /// What a caller hears of what got no reply.
+    fn failure(&self, question: Question<'_>, told: Told) -> redis::RedisError {
+        match (told, self.shared.config.response_timeout) {
+            (Told::NoReply, Some(limit)) => CommandError::no_reply(question.name(), limit).into(),
+            (Told::Lost(cause), _) => CommandError::lost(question.name(), cause).into(),
+            _ => PoolError::Closed.into(),
+        }
+    }
+}
+
+impl SharedLane for Native {
+    fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(Native::request(self, command))
+    }
+
+    fn request_pipeline<'a>(
+        &'a self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(Native::request_pipeline(self, pipeline, offset, count))
+    }
+}
+
+impl Lanes {
+    /// How many turns the driver of a lane had, and how to wake it.
+    fn turns(&self, number: u64) -> Option<(u64, Option<Waker>)> {
+        let mut traffic = self.traffic();
+        let lane = traffic.lane(number)?;
+        let turns = lane.body.turns.load(Ordering::Relaxed);
+        Some((turns, lane.driver.clone()))
+    }
+}
+
+/// A question that can't be sent at once.
+struct Delay {
+    deadline: Deadline,
+    /// Until when a lane beside another is worth waiting for.
+    beside_until: Instant,
+}
+
+impl Delay {
+    fn new(limit: Option<Duration>) -> Self {
+        Delay {
+            deadline: Deadline::after(limit),
+            beside_until: Instant::now() + BESIDE_WITHIN,
+        }
+    }
+}
+
+/// A question on its way. Dropped, it is taken out of what waits to be sent, or its reply discarded.
+struct Asked<'a> {
+    lanes: &'a Arc<Lanes>,
+    number: u64,
+    asker: &'a Arc<Asker>,
+    is_told: bool,
+}
+
+impl Future for Asked<'_> {
+    type Output = Told;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
+        let mut has_adopted = false;
+        loop {
+            match self.asker.poll_told(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Told::Orphaned) if !has_adopted => {
+                    has_adopted = true;
+                    self.lanes.adopt(self.number);
+                }
+                // This runtime is ending, too.
+                Poll::Ready(Told::Orphaned) => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(told) => {
+                    self.is_told = true;
+                    return Poll::Ready(told);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            drop(self.asker.give_up());
+            self.lanes.given_up(self.number);
+        }
+    }
+}
+
+/// The right to open a lane for a runtime. However the attempt ends, others hear of it.
+struct Turn<'a> {
+    lanes: &'a Lanes,
+    here: Id,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.lanes.traffic().opened(self.here);
+        self.lanes.changed.notify_waiters();
+    }
+}
+
+/// Somebody who waits for room on a lane.
+struct Crowded<'a>(&'a Lanes);
+
+impl<'a> Crowded<'a> {
+    fn new(lanes: &'a Lanes) -> Self {
+        lanes.crowded.fetch_add(1, Ordering::Relaxed);
+        Crowded(lanes)
+    }
+}
+
+impl Drop for Crowded<'_> {
+    fn drop(&mut self) {
+        self.0.crowded.fetch_sub(1, Ordering::Relaxed);
+    }
+}

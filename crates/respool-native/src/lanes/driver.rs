@@ -1,0 +1,190 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use respool_core::CloseReason;
+use tokio::time::Sleep;
+
+use super::body::{Body, Core, REST};
+use super::end::Ending;
+use super::{Lanes, Next};
+
+/// The task that reads what comes for a lane, and writes what its callers didn't write themselves.
+///
+/// It gives way once between replies and the next write: those whom it woke ask again in that time,
+/// and what they ask goes out in one piece.
+pub(crate) struct Driver {
+    lanes: Arc<Lanes>,
+    body: Arc<Body>,
+    epoch: u32,
+    alarm: Pin<Box<Sleep>>,
+    due: Instant,
+    gave_way: bool,
+    is_armed: bool,
+    woken: Vec<Waker>,
+}
+
+enum Turn {
+    /// There is nothing to do until the socket or somebody wakes it.
+    Parked,
+    /// It gives way.
+    GaveWay,
+    /// Another drives, or there is nothing left to drive.
+    Over,
+    /// The lane ends.
+    Ends(Ending),
+}
+
+impl Driver {
+    /// For one that is spawned at once.
+    pub(crate) fn new(lanes: Arc<Lanes>, body: Arc<Body>, epoch: u32) -> Self {
+        let due = Instant::now() + lanes.period();
+        Driver {
+            lanes,
+            body,
+            epoch,
+            alarm: Box::pin(tokio::time::sleep_until(due.into())),
+            due,
+            gave_way: false,
+            is_armed: false,
+            woken: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, core: &mut Core, context: &mut Context<'_>) -> Turn {
+        if core.epoch != self.epoch {
+            return Turn::Over;
+        }
+        let now = Instant::now();
+        loop {
+            let replies = core.read(now, context, &mut self.woken);
+            self.body.note(core);
+            let is_receiving_large = core.connection.wire().is_receiving_large();
+            self.body
+                .is_receiving_large
+                .store(is_receiving_large, Ordering::Relaxed);
+            if core.connection.wire().loss().is_some() {
+                return Turn::Ends(Ending::Lost);
+            }
+            if replies > 0 {
+                self.gave_way = false;
+                self.lanes.tell_of_room();
+            }
+            if !self.gave_way {
+                self.gave_way = true;
+                return Turn::GaveWay;
+            }
+            if core.outgoing.is_empty() && core.look().is_err() {
+                return Turn::Ends(Ending::Lost);
+            }
+            if core.outgoing.is_empty() {
+                match self.lanes.take_or_park(&self.body, core, now, context.waker()) {
+                    Next::Write => {}
+                    Next::Wait => break,
+                    Next::End => return Turn::Ends(Ending::Rests),
+                }
+            }
+            match core.poll_flush(context) {
+                Poll::Ready(Ok(())) => {}
+                // What the server said before it closed the connection may be worth hearing.
+                Poll::Ready(Err(_)) => {
+                    core.read(now, context, &mut self.woken);
+                    return Turn::Ends(Ending::Lost);
+                }
+                // Callers needn't wake it: room to write does.
+                Poll::Pending => break,
+            }
+        }
+        self.gave_way = false;
+        self.keep_time(core, now, context)
+    }
+
+    /// What time brings: a reply that is overdue, or a lane that has nothing to do.
+    fn keep_time(&mut self, core: &mut Core, now: Instant, context: &mut Context<'_>) -> Turn {
+        if now < self.due && self.is_armed {
+            return Turn::Parked;
+        }
+        let overdue = self.lanes.overdue(core.waits_since());
+        if overdue.is_some_and(|overdue| overdue <= now) {
+            return Turn::Ends(Ending::TimedOut);
+        }
+        if core.connection.is_too_old(now) && self.lanes.retire(&self.body) && core.is_quiet() {
+            return Turn::Ends(Ending::Rests);
+        }
+        if core.is_quiet() && core.quiet_since + REST <= now {
+            return Turn::Ends(Ending::Rests);
+        }
+        let period = now + self.lanes.period();
+        self.due = overdue.map_or(period, |overdue| overdue.min(period));
+        self.alarm.as_mut().reset(self.due.into());
+        self.is_armed = true;
+        match self.alarm.as_mut().poll(context) {
+            Poll::Pending => Turn::Parked,
+            Poll::Ready(()) => Turn::GaveWay,
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let body = this.body.clone();
+        body.turns.fetch_add(1, Ordering::Relaxed);
+        body.is_parked.store(false, Ordering::Release);
+        let turn = match &mut *body.core() {
+            Some(core) => this.turn(core, context),
+            None => Turn::Over,
+        };
+        for waker in this.woken.drain(..) {
+            waker.wake();
+        }
+        match turn {
+            Turn::Parked => Poll::Pending,
+            Turn::GaveWay => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Turn::Over => Poll::Ready(()),
+            Turn::Ends(ending) => match this.lanes.end(&body, Some(this.epoch), ending) {
+                true => Poll::Ready(()),
+                // Somebody came meanwhile.
+                false => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            },
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.lanes.orphan(&self.body, self.epoch);
+    }
+}
+
+impl Lanes {
+    /// When what was sent at `since` must have been answered.
+    fn overdue(&self, since: Option<Instant>) -> Option<Instant> {
+        since?.checked_add(self.shared.config.response_timeout?)
+    }
+
+    /// Its connection is too old for newcomers.
+    fn retire(&self, body: &Body) -> bool {
+        let mut traffic = self.traffic();
+        let lane = traffic.lane(body.number);
+        lane.map(|lane| lane.leaves.get_or_insert(CloseReason::Expired))
+            .is_some()
+    }
+
+    /// How far ahead a driver's alarm is set at most, so that it is never late for what begins
+    /// while it is parked.
+    fn period(&self) -> Duration {
+        let limit = self.shared.config.response_timeout;
+        limit.map_or(REST, |limit| limit.min(REST))
+    }
+}

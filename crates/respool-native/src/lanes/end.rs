@@ -1,0 +1,170 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use redis::RedisError;
+use respool_core::{CloseReason, Connection};
+
+use super::Lanes;
+use super::asker::Told;
+use super::body::{Body, Core};
+use super::traffic::Lane;
+
+/// How a lane ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Its connection was lost.
+    Lost,
+    /// A reply is overdue.
+    TimedOut,
+    /// The pool was closed.
+    Closed,
+    /// It has nothing to do, unless somebody comes meanwhile: others may take its connection out.
+    Rests,
+}
+
+impl Ending {
+    fn reason(self) -> CloseReason {
+        match self {
+            Ending::TimedOut => CloseReason::TimedOut,
+            Ending::Closed => CloseReason::PoolClosed,
+            Ending::Lost | Ending::Rests => CloseReason::Broken,
+        }
+    }
+}
+
+impl Lanes {
+    /// Ends a lane; what was not written goes another way. `epoch` is that of the driver who says so,
+    /// if one does. False: it goes on, since somebody has come.
+    pub(crate) fn end(&self, body: &Arc<Body>, epoch: Option<u32>, ending: Ending) -> bool {
+        let (core, lane) = {
+            let mut held = body.core();
+            let Some(core) = held.as_ref() else {
+                return true;
+            };
+            if epoch.is_some_and(|epoch| epoch != core.epoch) {
+                return true;
+            }
+            let mut traffic = self.traffic();
+            let is_quiet = |lane: &mut Lane| lane.unsent.is_empty() && core.is_quiet();
+            if ending == Ending::Rests && !traffic.lane(body.number).is_some_and(is_quiet) {
+                return false;
+            }
+            (held.take(), self.remove(&mut traffic, body))
+        };
+        if let (Some(core), Some(lane)) = (core, lane) {
+            self.wind_up(core, lane, ending);
+        }
+        true
+    }
+
+    fn wind_up(&self, mut core: Core, lane: Lane, ending: Ending) {
+        if ending == Ending::Rests {
+            match lane.leaves {
+                None | Some(CloseReason::MadeRoom) => core.into_connection().give_back(),
+                Some(reason) => core.connection.end(reason),
+            }
+        } else {
+            let loss = match (ending, core.connection.wire().loss()) {
+                (Ending::Lost, Some(loss)) => loss,
+                _ => closed(),
+            };
+            let mut woken = Vec::new();
+            for (entry, may_be_written) in core.under_way() {
+                woken.extend(entry.asker.tell(match (may_be_written, ending) {
+                    (false, _) => Told::NotSent,
+                    (true, Ending::TimedOut) => Told::NoReply,
+                    (true, _) => Told::Lost(loss.clone()),
+                }));
+            }
+            for entry in lane.unsent.entries {
+                woken.extend(entry.asker.tell(Told::NotSent));
+            }
+            // Its slot is free before anybody asks for it.
+            core.connection.end(ending.reason());
+            for waker in woken {
+                waker.wake();
+            }
+        }
+        if let Some(driver) = lane.driver {
+            driver.wake();
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// The driver of `epoch` is gone, and its runtime with it: somebody else is to drive, or the
+    /// connection goes back if nobody waits for anything.
+    pub(crate) fn orphan(&self, body: &Arc<Body>, epoch: u32) {
+        let mut woken = Vec::new();
+        let abandoned = {
+            let mut held = body.core();
+            let Some(core) = held.as_ref().filter(|core| core.epoch == epoch) else {
+                return;
+            };
+            let mut traffic = self.traffic();
+            let Some(lane) = traffic.lane(body.number) else {
+                return;
+            };
+            lane.home = None;
+            lane.driver = None;
+            self.homeless.fetch_add(1, Ordering::Relaxed);
+            let mut is_wanted = false;
+            for entry in core.in_flight.iter().chain(&lane.unsent.entries) {
+                if !entry.asker.was_given_up() {
+                    is_wanted = true;
+                    woken.extend(entry.asker.tell(Told::Orphaned));
+                }
+            }
+            match is_wanted {
+                true => None,
+                false => held.take().zip(self.remove(&mut traffic, body)),
+            }
+        };
+        for waker in woken {
+            waker.wake();
+        }
+        self.abandon(abandoned);
+    }
+
+    /// Somebody gave up on the lane of this number. The last to leave a lane that nobody drives gives
+    /// its connection back.
+    pub(crate) fn given_up(&self, number: u64) {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+        if self.homeless.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let Some(body) = self.traffic().body(number) else {
+            return;
+        };
+        let abandoned = {
+            let mut held = body.core();
+            let Some(core) = held.as_ref() else {
+                return;
+            };
+            let mut traffic = self.traffic();
+            let Some(lane) = traffic.lane(number).filter(|lane| lane.home.is_none()) else {
+                return;
+            };
+            let mut left = core.in_flight.iter().chain(&lane.unsent.entries);
+            match left.all(|entry| entry.asker.was_given_up()) {
+                true => held.take().zip(self.remove(&mut traffic, &body)),
+                false => None,
+            }
+        };
+        self.abandon(abandoned);
+    }
+
+    fn abandon(&self, abandoned: Option<(Core, Lane)>) {
+        if let Some((core, lane)) = abandoned {
+            let connection = core.into_connection();
+            match lane.leaves {
+                None | Some(CloseReason::MadeRoom) => connection.give_back(),
+                Some(reason) => connection.end(reason),
+            }
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+fn closed() -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::NotConnected, "the pool was closed").into()
+}

@@ -1,0 +1,287 @@
+//! Lanes: connections on which the commands of many callers travel at once.
+//!
+//! Callers append what they ask to what waits to be sent, under one short lock. Whoever finds the
+//! lane quiet writes it himself; else it goes out with the next write of the lane's driver, a task
+//! that reads replies in bulk and tells those who asked, in order.
+//!
+//! A lane borrows its connection from the slots, as a holder would, and gives it back when it has
+//! nothing to do.
+
+mod ask;
+mod asker;
+mod body;
+mod driver;
+mod end;
+mod sizes;
+mod traffic;
+mod unsent;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use respool_core::CloseReason;
+use tokio::runtime::{Handle, Id};
+use tokio::sync::Notify;
+
+use crate::connection::NativeConnection;
+use crate::shared::Shared;
+use body::{Body, Core};
+use driver::Driver;
+use end::Ending;
+use sizes::Sizes;
+use traffic::{Lane, Traffic};
+use unsent::Unsent;
+
+/// The lanes of a pool.
+pub(crate) struct Lanes {
+    shared: Arc<Shared>,
+    /// Locked after a lane's core, where both are, and before the slots.
+    traffic: Mutex<Traffic>,
+    /// How many there are, for those who ask without the lock.
+    open: AtomicUsize,
+    /// How many were ever left by their runtime.
+    homeless: AtomicUsize,
+    /// Callers who gave up since a batch was last weeded.
+    given_up: AtomicUsize,
+    /// Callers who wait for room on a lane.
+    crowded: AtomicUsize,
+    /// Told when a lane was opened or has ended, and of room on one.
+    changed: Notify,
+    sizes: Sizes,
+}
+
+/// What a driver does next.
+pub(crate) enum Next {
+    Write,
+    Wait,
+    /// Its lane has nothing to do, and its connection is wanted elsewhere.
+    End,
+}
+
+impl Lanes {
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Lanes {
+            shared,
+            traffic: Mutex::default(),
+            open: AtomicUsize::new(0),
+            homeless: AtomicUsize::new(0),
+            given_up: AtomicUsize::new(0),
+            crowded: AtomicUsize::new(0),
+            changed: Notify::new(),
+            sizes: Sizes::new(),
+        })
+    }
+
+    fn traffic(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many runtimes may have a lane of their own: half of the connections, so that as many are
+    /// left for those who take one out.
+    fn most(&self) -> usize {
+        (self.shared.ledger.max_size() / 2).max(1)
+    }
+
+    /// How many lanes have nothing to do: their connections are idle.
+    pub(crate) fn resting(&self) -> usize {
+        if self.open.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        let traffic = self.traffic();
+        let resting = traffic.lanes.iter().filter(|lane| lane.is_quiet());
+        resting.count()
+    }
+
+    /// Makes a lane of `connection`, driven on this runtime.
+    fn add(self: &Arc<Self>, connection: Box<NativeConnection>, here: Id, is_beside: bool) {
+        if connection.socket().move_to_this_runtime().is_err() {
+            return connection.end(CloseReason::Broken);
+        }
+        let body = {
+            let mut traffic = self.traffic();
+            if traffic.is_closed {
+                drop(traffic);
+                return connection.end(CloseReason::PoolClosed);
+            }
+            let body = Arc::new(Body::new(traffic.next_number(), connection));
+            traffic.lanes.push(Lane {
+                body: body.clone(),
+                home: Some(here),
+                driver: None,
+                unsent: Unsent::default(),
+                is_beside,
+                leaves: None,
+                is_wanted: false,
+            });
+            self.open.store(traffic.lanes.len(), Ordering::Relaxed);
+            body
+        };
+        // With nothing locked: on a runtime that is ending it is dropped at once.
+        tokio::spawn(Driver::new(self.clone(), body, 0));
+    }
+
+    fn remove(&self, traffic: &mut Traffic, body: &Body) -> Option<Lane> {
+        let lane = traffic.remove(body.number);
+        self.open.store(traffic.lanes.len(), Ordering::Relaxed);
+        lane
+    }
+
+    /// Has the lane of this number driven on this runtime from now on.
+    fn adopt(self: &Arc<Self>, number: u64) {
+        let Ok(here) = Handle::try_current().map(|here| here.id()) else {
+            return;
+        };
+        let Some(body) = self.traffic().body(number) else {
+            return;
+        };
+        let (epoch, before) = {
+            let mut held = body.core();
+            let Some(core) = held.as_mut() else {
+                return;
+            };
+            let is_here = |lane: &mut Lane| lane.home == Some(here);
+            if self.traffic().lane(number).is_none_or(is_here) {
+                return;
+            }
+            if core.connection.socket().move_to_this_runtime().is_err() {
+                drop(held);
+                self.end(&body, None, Ending::Lost);
+                return;
+            }
+            core.epoch += 1;
+            body.is_parked.store(false, Ordering::Release);
+            let mut traffic = self.traffic();
+            let lane = traffic.lane(number);
+            let before = lane.and_then(|lane| {
+                lane.home = Some(here);
+                lane.driver.take()
+            });
+            (core.epoch, before)
+        };
+        if let Some(before) = before {
+            before.wake();
+        }
+        tokio::spawn(Driver::new(self.clone(), body, epoch));
+    }
+
+    /// Takes what waits to be sent on a lane; if nothing does, its driver is parked from now on.
+    fn take_or_park(&self, body: &Body, core: &mut Core, now: Instant, driver: &Waker) -> Next {
+        let mut traffic = self.traffic();
+        let Some(lane) = traffic.lane(body.number) else {
+            return Next::End;
+        };
+        self.weed(lane);
+        if lane.unsent.is_empty() {
+            let is_to_go = lane.is_wanted || lane.leaves.is_some();
+            if is_to_go && core.is_quiet() {
+                return Next::End;
+            }
+            if !lane.driver.as_ref().is_some_and(|it| it.will_wake(driver)) {
+                lane.driver = Some(driver.clone());
+            }
+            body.is_parked.store(true, Ordering::Release);
+            return Next::Wait;
+        }
+        core.take(&mut lane.unsent, now);
+        body.note(core);
+        Next::Write
+    }
+
+    /// Takes out of what waits to be sent whatever nobody waits for.
+    fn weed(&self, lane: &mut Lane) {
+        if self.given_up.load(Ordering::Relaxed) > 0 {
+            self.given_up.store(0, Ordering::Relaxed);
+            lane.unsent.weed();
+        }
+    }
+
+    fn tell_of_room(&self) {
+        if self.crowded.load(Ordering::Relaxed) > 0 {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Somebody waits for a connection: a lane that has nothing to do gives up its own, others as
+    /// soon as they have nothing to do. Those that stand beside another take no newcomers from now
+    /// on, nor do those without which there would be no connection to take out.
+    pub(crate) fn make_room(&self) -> bool {
+        if self.open.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let (quiet, woken) = {
+            let mut traffic = self.traffic();
+            let takes_all = traffic.lanes.len() >= self.shared.ledger.max_size();
+            let mut quiet = Vec::new();
+            let mut woken = Vec::new();
+            for lane in &mut traffic.lanes {
+                if lane.is_quiet() {
+                    quiet.push(lane.body.clone());
+                    continue;
+                }
+                lane.is_wanted = true;
+                if lane.is_beside || takes_all {
+                    lane.leaves.get_or_insert(CloseReason::MadeRoom);
+                }
+                if lane.body.must_be_woken() {
+                    woken.extend(lane.driver.clone());
+                }
+            }
+            (quiet, woken)
+        };
+        for waker in woken {
+            waker.wake();
+        }
+        quiet
+            .iter()
+            .any(|body| self.end(body, None, Ending::Rests))
+    }
+
+    /// A lane's node no longer serves, or its connection is too old: newcomers go elsewhere.
+    fn leave(&self, number: u64, reason: CloseReason) {
+        let (body, waker) = {
+            let mut traffic = self.traffic();
+            let Some(lane) = traffic.lane(number) else {
+                return;
+            };
+            lane.leaves.get_or_insert(reason);
+            let waker = match lane.body.must_be_woken() {
+                true => lane.driver.clone(),
+                false => None,
+            };
+            (lane.body.clone(), waker)
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.end(&body, None, Ending::Rests);
+    }
+
+    /// Refuses newcomers. What is under way goes on; lanes without anything end.
+    pub(crate) fn shut(&self) {
+        let numbers: Vec<_> = {
+            let mut traffic = self.traffic();
+            traffic.is_closed = true;
+            traffic.lanes.iter().map(|lane| lane.body.number).collect()
+        };
+        for number in numbers {
+            self.leave(number, CloseReason::PoolClosed);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Ends all of them.
+    pub(crate) fn end_all(&self) {
+        let bodies: Vec<_> = {
+            let mut traffic = self.traffic();
+            traffic.is_closed = true;
+            let lanes = traffic.lanes.iter();
+            lanes.map(|lane| lane.body.clone()).collect()
+        };
+        for body in bodies {
+            self.end(&body, None, Ending::Closed);
+        }
+        self.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,209 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use respool_core::CloseReason;
+use tokio::runtime::Id;
+
+use super::body::Body;
+use super::unsent::Unsent;
+
+/// The most commands of one lane that were not answered.
+const MOST_UNDER_WAY: usize = 32 * 1024;
+
+/// The most bytes that wait for a lane's next write. One command may be larger.
+const MOST_UNSENT: usize = 8 << 20;
+
+/// All lanes of a pool, and what waits to be sent on each: under one lock, which is held for as long
+/// as it takes to append a small command.
+///
+/// A runtime has one lane of its own, driven by a task on it: a runtime that nobody drives holds up
+/// nobody else (LIFE-5). Others stand beside it while large values travel.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) lanes: Vec<Lane>,
+    /// Runtimes on which a lane is being opened: one at a time on each.
+    opening: Vec<Id>,
+    pub(crate) is_closed: bool,
+    next_number: u64,
+}
+
+pub(crate) struct Lane {
+    pub(crate) body: Arc<Body>,
+    /// The runtime of its driver, if it has one.
+    pub(crate) home: Option<Id>,
+    /// Wakes its driver.
+    pub(crate) driver: Option<Waker>,
+    pub(crate) unsent: Unsent,
+    /// It stands beside its runtime's own lane.
+    pub(crate) is_beside: bool,
+    /// It takes no newcomers, and ends once nothing is under way on it.
+    pub(crate) leaves: Option<CloseReason>,
+    /// Somebody waits for its connection, and may have it as soon as nothing is under way.
+    pub(crate) is_wanted: bool,
+}
+
+/// Whether what is asked, or its answer, is large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Small,
+    Large,
+}
+
+/// Which way something goes.
+pub(crate) enum Way {
+    /// Over the lane at this index.
+    Over(usize),
+    /// The same, and its driver is on another runtime.
+    OverForeign(usize),
+    /// The lane of this number is to move here first.
+    Adopt(u64),
+    /// A lane is to be opened first. Whoever is told so has the turn.
+    Open,
+    /// The same, beside another that is held up.
+    OpenBeside,
+    /// Somebody is opening one beside it.
+    WaitBeside,
+    /// Somebody on this runtime is opening one.
+    Wait,
+    /// All lanes are full.
+    Full,
+    Closed,
+}
+
+impl Lane {
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.unsent.is_empty() && self.body.is_quiet()
+    }
+
+    fn is_full(&self) -> bool {
+        self.unsent.bytes() >= MOST_UNSENT || self.load() >= MOST_UNDER_WAY
+    }
+
+    fn load(&self) -> usize {
+        self.unsent.entries.len() + self.body.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.body.is_receiving_large.load(Ordering::Relaxed) || self.is_full()
+    }
+}
+
+impl Traffic {
+    /// The way of a newcomer on runtime `here`. `most` runtimes may have a lane of their own;
+    /// `has_room` tells whether there is room for another lane, and is asked only where one is wanted
+    /// and the newcomer is patient enough to wait for it.
+    pub(crate) fn choose(
+        &mut self,
+        here: Id,
+        size: Size,
+        most: usize,
+        is_patient: bool,
+        has_room: impl FnOnce() -> bool,
+    ) -> Way {
+        if self.is_closed {
+            return Way::Closed;
+        }
+        let is_mine = |lane: &Lane| lane.home == Some(here) && lane.leaves.is_none();
+        // The steady case: one lane, and nothing large.
+        if size == Size::Small
+            && let Some((first, lane)) = self.first(is_mine)
+            && !lane.is_held_up()
+        {
+            return Way::Over(first);
+        }
+        let Some((own, _)) = self.first(is_mine) else {
+            return self.choose_first(here, most);
+        };
+        let beside = |index: usize, lane: &Lane| index != own && is_mine(lane) && !lane.is_full();
+        let best = (self.lanes.iter().enumerate())
+            .filter(|(index, lane)| beside(*index, lane))
+            .filter(|(_, lane)| size == Size::Large || !lane.is_held_up())
+            .min_by_key(|(_, lane)| lane.load());
+        if let Some((best, _)) = best {
+            return Way::Over(best);
+        }
+        // A large one that finds its lane quiet holds up nobody.
+        if size == Size::Large && self.lanes[own].is_quiet() {
+            return Way::Over(own);
+        }
+        if is_patient && self.is_opening(here) {
+            return Way::WaitBeside;
+        }
+        if is_patient && has_room() {
+            self.opening.push(here);
+            return Way::OpenBeside;
+        }
+        match self.lanes[own].is_full() {
+            true => Way::Full,
+            false => Way::Over(own),
+        }
+    }
+
+    /// The same where the runtime has no lane.
+    fn choose_first(&mut self, here: Id, most: usize) -> Way {
+        let homeless = |lane: &Lane| lane.home.is_none() && lane.leaves.is_none();
+        if let Some((_, lane)) = self.first(homeless) {
+            return Way::Adopt(lane.body.number);
+        }
+        if self.is_opening(here) {
+            return Way::Wait;
+        }
+        let own = self.lanes.iter().filter(|lane| !lane.is_beside).count();
+        if own + self.opening.len() < most {
+            self.opening.push(here);
+            return Way::Open;
+        }
+        // Others have as many as there may be: one that rests moves here, else one is shared.
+        if let Some((_, lane)) = self.first(|lane| lane.leaves.is_none() && lane.is_quiet()) {
+            return Way::Adopt(lane.body.number);
+        }
+        match self.first(|lane| lane.leaves.is_none()) {
+            Some((index, lane)) if !lane.is_full() => Way::OverForeign(index),
+            Some(_) => Way::Full,
+            None if self.opening.is_empty() => {
+                self.opening.push(here);
+                Way::Open
+            }
+            None => Way::Wait,
+        }
+    }
+
+    fn first(&self, is_wanted: impl Fn(&Lane) -> bool) -> Option<(usize, &Lane)> {
+        let mut lanes = self.lanes.iter().enumerate();
+        lanes.find(|(_, lane)| is_wanted(lane))
+    }
+
+    fn is_opening(&self, home: Id) -> bool {
+        self.opening.contains(&home)
+    }
+
+    pub(crate) fn opened(&mut self, home: Id) {
+        self.opening.retain(|opening| *opening != home);
+    }
+
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    pub(crate) fn lane(&mut self, number: u64) -> Option<&mut Lane> {
+        self.lanes
+            .iter_mut()
+            .find(|lane| lane.body.number == number)
+    }
+
+    pub(crate) fn body(&self, number: u64) -> Option<Arc<Body>> {
+        let mut lanes = self.lanes.iter();
+        let lane = lanes.find(|lane| lane.body.number == number)?;
+        Some(lane.body.clone())
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Lane> {
+        let index = self
+            .lanes
+            .iter()
+            .position(|lane| lane.body.number == number)?;
+        Some(self.lanes.remove(index))
+    }
+}

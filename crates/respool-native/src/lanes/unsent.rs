@@ -1,0 +1,184 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use redis::Value;
+
+use super::asker::Asker;
+
+/// Commands of more bytes travel in a buffer of their own: copying them is not for a lock.
+pub(crate) const LARGE: usize = 16 * 1024;
+
+/// What an empty buffer may keep between batches.
+const KEPT: usize = 256 * 1024;
+
+/// Commands that wait for the next write, in order, and who asked.
+#[derive(Default)]
+pub(crate) struct Unsent {
+    small: Vec<u8>,
+    /// Large commands, each with how many bytes of the small ones stand before it.
+    large: Vec<(usize, Vec<u8>)>,
+    pub(crate) entries: VecDeque<Entry>,
+    /// Bytes of the large ones.
+    large_bytes: usize,
+    /// Replies that will come.
+    replies: u64,
+}
+
+/// A command or pipeline that is to be answered.
+pub(crate) struct Entry {
+    pub(crate) asker: Arc<Asker>,
+    /// Its bytes.
+    pub(crate) length: usize,
+    /// Replies that have not come.
+    pub(crate) missing: usize,
+    /// Those that have, where it is a pipeline.
+    pub(crate) replies: Option<Vec<Value>>,
+}
+
+/// A batch on its way: its bytes in order, piece by piece.
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    pub(crate) pieces: VecDeque<Vec<u8>>,
+    /// How much of the first piece is written.
+    pub(crate) written: usize,
+    spare: Vec<u8>,
+}
+
+impl Unsent {
+    pub(crate) fn bytes(&self) -> usize {
+        self.small.len() + self.large_bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Appends what `write` writes.
+    pub(crate) fn append(
+        &mut self,
+        asker: Arc<Asker>,
+        missing: usize,
+        is_pipeline: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let before = self.small.len();
+        write(&mut self.small);
+        self.note(asker, self.small.len() - before, missing, is_pipeline);
+    }
+
+    /// Appends a large one, which is packed already.
+    pub(crate) fn append_large(
+        &mut self,
+        asker: Arc<Asker>,
+        missing: usize,
+        is_pipeline: bool,
+        bytes: Vec<u8>,
+    ) {
+        let length = bytes.len();
+        self.large_bytes += length;
+        self.large.push((self.small.len(), bytes));
+        self.note(asker, length, missing, is_pipeline);
+    }
+
+    fn note(&mut self, asker: Arc<Asker>, length: usize, missing: usize, is_pipeline: bool) {
+        self.replies += missing as u64;
+        self.entries.push_back(Entry {
+            asker,
+            length,
+            missing,
+            replies: is_pipeline.then(|| Vec::with_capacity(missing)),
+        });
+    }
+
+    /// Takes out what nobody waits for any more.
+    pub(crate) fn weed(&mut self) {
+        let mut kept = Unsent::default();
+        let mut large = std::mem::take(&mut self.large).into_iter().peekable();
+        let mut at = 0;
+        for entry in std::mem::take(&mut self.entries) {
+            let is_wanted = !entry.asker.was_given_up();
+            match large.next_if(|(before, _)| *before == at && entry.length > LARGE) {
+                Some((_, bytes)) if is_wanted => {
+                    kept.large_bytes += bytes.len();
+                    kept.large.push((kept.small.len(), bytes));
+                }
+                Some(_) => {}
+                None => {
+                    let end = at + entry.length;
+                    if is_wanted {
+                        kept.small.extend_from_slice(&self.small[at..end]);
+                    }
+                    at = end;
+                }
+            }
+            if is_wanted {
+                kept.replies += entry.missing as u64;
+                kept.entries.push_back(entry);
+            }
+        }
+        *self = kept;
+    }
+
+    /// How many replies will come, which is to be asked once.
+    pub(crate) fn take_count(&mut self) -> u64 {
+        std::mem::take(&mut self.replies)
+    }
+
+    /// Moves all of it to what is on its way.
+    pub(crate) fn move_to(&mut self, outgoing: &mut Outgoing, in_flight: &mut VecDeque<Entry>) {
+        match in_flight.is_empty() {
+            true => std::mem::swap(&mut self.entries, in_flight),
+            false => in_flight.append(&mut self.entries),
+        }
+        let small = std::mem::replace(&mut self.small, std::mem::take(&mut outgoing.spare));
+        self.large_bytes = 0;
+        if self.large.is_empty() {
+            outgoing.push(small);
+            return;
+        }
+        let mut at = 0;
+        for (before, bytes) in self.large.drain(..) {
+            outgoing.push(small[at..before].to_vec());
+            at = before;
+            outgoing.push(bytes);
+        }
+        outgoing.push(small[at..].to_vec());
+    }
+}
+
+impl Outgoing {
+    fn push(&mut self, piece: Vec<u8>) {
+        if !piece.is_empty() {
+            self.pieces.push_back(piece);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// What is to be written next.
+    pub(crate) fn rest(&self) -> Option<&[u8]> {
+        self.pieces.front().map(|piece| &piece[self.written..])
+    }
+
+    pub(crate) fn wrote(&mut self, count: usize) {
+        self.written += count;
+        if self.pieces.front().is_some_and(|piece| piece.len() == self.written) {
+            self.written = 0;
+            if let Some(mut piece) = self.pieces.pop_front()
+                && piece.capacity() <= KEPT
+                && piece.capacity() > self.spare.capacity()
+            {
+                piece.clear();
+                self.spare = piece;
+            }
+        }
+    }
+
+    /// How many bytes are not written.
+    pub(crate) fn unwritten(&self) -> usize {
+        let whole: usize = self.pieces.iter().map(Vec::len).sum();
+        whole - self.written
+    }
+}
