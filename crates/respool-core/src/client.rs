@@ -105,7 +105,15 @@ impl Client {
 
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.request(command))
+        // The common case, without a future around the lane's own.
+        match self.pool.backend().lane() {
+            Some(lane)
+                if self.pool.guards() == Guards::On && CommandEffect::of(command).is_plain() =>
+            {
+                lane.request(command)
+            }
+            _ => Box::pin(self.request(command)),
+        }
     }
 
     fn req_packed_commands<'a>(

@@ -1,4 +1,3 @@
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -9,12 +8,13 @@ use respool_core::{CloseReason, CommandError, Deadline, Lane as SharedLane, Pool
 use tokio::runtime::{Handle, Id};
 
 use super::Lanes;
-use super::asker::{Asker, Told};
+use super::asker::{self, Asker, Told};
+use super::request::{Asked, Request};
 use super::body::{Body, Core};
-use super::traffic::{Size, Way};
+use super::traffic::{Patience, Size, Way};
 use super::unsent::LARGE;
 use crate::backend::Native;
-use crate::connection::{aborted, is_empty};
+use crate::connection::aborted;
 
 /// How long a newcomer waits for a lane to be opened beside those that are held up. Longer, and it
 /// may as well wait with their commands.
@@ -26,13 +26,13 @@ const FOREIGN_PATIENCE: Duration = Duration::from_millis(5);
 
 /// What somebody asks: a command, or a pipeline.
 #[derive(Clone, Copy)]
-enum Question<'a> {
+pub(super) enum Question<'a> {
     Command(&'a Cmd),
     Pipeline(&'a Pipeline),
 }
 
 impl Question<'_> {
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         match self {
             Question::Command(command) => respool_core::command_name(command),
             Question::Pipeline(pipeline) => respool_core::pipeline_name(pipeline),
@@ -40,7 +40,7 @@ impl Question<'_> {
     }
 
     /// How many replies will come.
-    fn replies(self) -> usize {
+    pub(super) fn replies(self) -> usize {
         match self {
             Question::Command(_) => 1,
             Question::Pipeline(pipeline) if pipeline.is_transaction() => pipeline.len() + 2,
@@ -49,7 +49,7 @@ impl Question<'_> {
     }
 
     /// Its bytes, where they are not to be written under a lock.
-    fn packed(self) -> Option<Vec<u8>> {
+    pub(super) fn packed(self) -> Option<Vec<u8>> {
         match self {
             Question::Command(command) => {
                 let arguments = command.args_iter().map(|argument| match argument {
@@ -65,28 +65,28 @@ impl Question<'_> {
 }
 
 /// Where a question went.
-struct Sent {
-    number: u64,
+pub(super) struct Sent {
+    pub(super) number: u64,
     /// Its lane's driver is on another runtime.
-    is_foreign: bool,
+    pub(super) is_foreign: bool,
 }
 
 impl Lanes {
     /// Appends `question` to what waits to be sent on a lane, and writes it if nobody else would at
     /// once; or says which way it could go.
-    fn send(
+    pub(super) fn send(
         self: &Arc<Self>,
         question: Question<'_>,
         packed: &mut Option<Vec<u8>>,
         asker: &Arc<Asker>,
         here: Id,
         size: Size,
-        is_patient: bool,
+        patience: Patience,
     ) -> Result<Sent, Way> {
         let mut traffic = self.traffic();
         let most = self.most();
         let has_room = || self.shared.has_room_beside();
-        let (index, is_foreign) = match traffic.choose(here, size, most, is_patient, has_room) {
+        let (index, is_foreign) = match traffic.choose(here, size, most, patience, has_room) {
             Way::Over(index) => (index, false),
             Way::OverForeign(index) => (index, true),
             way => return Err(way),
@@ -162,7 +162,11 @@ impl Lanes {
 
 impl Native {
     /// Asks, and waits for what becomes of it: never [`Told::NotSent`] or [`Told::Orphaned`].
-    async fn ask(&self, question: Question<'_>, size: Size) -> RedisResult<(Told, u64)> {
+    pub(super) async fn ask(
+        &self,
+        question: Question<'_>,
+        size: Size,
+    ) -> RedisResult<(Told, u64)> {
         let here = match Handle::try_current() {
             Ok(here) => here.id(),
             Err(_) => return Err(PoolError::NoRuntime.into()),
@@ -172,17 +176,18 @@ impl Native {
             Some(packed) if packed.len() > LARGE => Size::Large,
             _ => size,
         };
-        let asker = Arc::new(Asker::new());
+        let asker = asker::take();
         let mut delay: Option<Delay> = None;
         loop {
             // Whatever changes from here on is noticed.
             let changed = delay.as_ref().map(|_| self.lanes.changed.notified());
-            let is_patient = delay
-                .as_ref()
-                .is_none_or(|delay| Instant::now() < delay.beside_until);
+            let patience = match &delay {
+                Some(delay) if Instant::now() >= delay.beside_until => Patience::ForLane,
+                _ => Patience::ForLaneBeside,
+            };
             let sent = self
                 .lanes
-                .send(question, &mut packed, &asker, here, size, is_patient);
+                .send(question, &mut packed, &asker, here, size, patience);
             let way = match sent {
                 Ok(sent) => match self.told(&asker, &sent).await {
                     Told::NotSent => {
@@ -232,13 +237,8 @@ impl Native {
     }
 
     /// Waits for what becomes of what was asked.
-    async fn told(&self, asker: &Arc<Asker>, sent: &Sent) -> Told {
-        let mut asked = Asked {
-            lanes: &self.lanes,
-            number: sent.number,
-            asker,
-            is_told: false,
-        };
+    pub(super) async fn told(&self, asker: &Arc<Asker>, sent: &Sent) -> Told {
+        let mut asked = Asked::new(&self.lanes, sent.number, asker.clone());
         if !sent.is_foreign {
             return asked.await;
         }
@@ -279,40 +279,6 @@ impl Native {
         Ok(())
     }
 
-    async fn request(&self, command: &Cmd) -> RedisResult<Value> {
-        if is_empty(command) {
-            return Err((ErrorKind::Client, "empty command").into());
-        }
-        let is_expected_large = self.lanes.sizes.expects_large(command);
-        let size = match is_expected_large {
-            true => Size::Large,
-            false => Size::Small,
-        };
-        let question = Question::Command(command);
-        let (reply, number) = match self.ask(question, size).await? {
-            (Told::Reply(reply), number) => {
-                if is_expected_large {
-                    self.lanes.sizes.was_small(command);
-                }
-                (reply, number)
-            }
-            (Told::LargeReply(reply), number) => {
-                if !is_expected_large {
-                    self.lanes.sizes.was_large(command);
-                }
-                (reply, number)
-            }
-            (told, _) => return Err(self.failure(question, told)),
-        };
-        if respool_core::reply_says_unfit(&reply) {
-            self.lanes.leave(number, CloseReason::NodeUnfit);
-        }
-        match command.is_no_response() {
-            true => Ok(Value::Nil),
-            false => Ok(reply),
-        }
-    }
-
     async fn request_pipeline(
         &self,
         pipeline: &Pipeline,
@@ -342,7 +308,7 @@ impl Native {
     }
 
     /// What a caller hears of what got no reply.
-    fn failure(&self, question: Question<'_>, told: Told) -> redis::RedisError {
+    pub(super) fn failure(&self, question: Question<'_>, told: Told) -> redis::RedisError {
         match (told, self.shared.config.response_timeout) {
             (Told::NoReply, Some(limit)) => CommandError::no_reply(question.name(), limit).into(),
             (Told::Lost(cause), _) => CommandError::lost(question.name(), cause).into(),
@@ -353,7 +319,7 @@ impl Native {
 
 impl SharedLane for Native {
     fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(Native::request(self, command))
+        Box::pin(Request::new(self, command))
     }
 
     fn request_pipeline<'a>(
@@ -388,49 +354,6 @@ impl Delay {
         Delay {
             deadline: Deadline::after(limit),
             beside_until: Instant::now() + BESIDE_WITHIN,
-        }
-    }
-}
-
-/// A question on its way. Dropped, it is taken out of what waits to be sent, or its reply discarded.
-struct Asked<'a> {
-    lanes: &'a Arc<Lanes>,
-    number: u64,
-    asker: &'a Arc<Asker>,
-    is_told: bool,
-}
-
-impl Future for Asked<'_> {
-    type Output = Told;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
-        let mut has_adopted = false;
-        loop {
-            match self.asker.poll_told(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Told::Orphaned) if !has_adopted => {
-                    has_adopted = true;
-                    self.lanes.adopt(self.number);
-                }
-                // This runtime is ending, too.
-                Poll::Ready(Told::Orphaned) => {
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Poll::Ready(told) => {
-                    self.is_told = true;
-                    return Poll::Ready(told);
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        if !self.is_told {
-            drop(self.asker.give_up());
-            self.lanes.given_up(self.number);
         }
     }
 }

@@ -1,4 +1,5 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use redis::{RedisError, Value};
@@ -7,6 +8,39 @@ use redis::{RedisError, Value};
 ///
 /// Its lock is held for a move and never while anything is woken.
 pub(crate) struct Asker(Mutex<State>);
+
+/// How many askers a thread keeps for those who ask next.
+const KEPT: usize = 128;
+
+thread_local! {
+    /// Askers that nobody else knows any more.
+    static SPARE: RefCell<Vec<Arc<Asker>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An asker: one that served somebody before, where there is one.
+pub(super) fn take() -> Arc<Asker> {
+    let spare = SPARE.try_with(|spare| spare.try_borrow_mut().ok()?.pop());
+    match spare {
+        Ok(Some(asker)) => asker,
+        _ => Arc::new(Asker::new()),
+    }
+}
+
+/// Keeps an asker whose answer was taken for the next to ask, if nobody else has it. Another is left
+/// in its place where that costs nothing.
+pub(super) fn keep(mut asker: Arc<Asker>) {
+    let Some(state) = Arc::get_mut(&mut asker) else {
+        return;
+    };
+    *state.0.get_mut().unwrap_or_else(PoisonError::into_inner) = State::Waiting(None);
+    let _ = SPARE.try_with(|spare| {
+        if let Ok(mut spare) = spare.try_borrow_mut()
+            && spare.len() < KEPT
+        {
+            spare.push(asker);
+        }
+    });
+}
 
 enum State {
     Waiting(Option<Waker>),

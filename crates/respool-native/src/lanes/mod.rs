@@ -12,6 +12,7 @@ mod asker;
 mod body;
 mod driver;
 mod end;
+mod request;
 mod sizes;
 mod traffic;
 mod unsent;

@@ -50,6 +50,17 @@ pub(crate) enum Size {
     Large,
 }
 
+/// What a newcomer would wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Nothing: it has no turn to open a lane.
+    ForNothing,
+    /// A lane.
+    ForLane,
+    /// The same, and another beside one that is held up.
+    ForLaneBeside,
+}
+
 /// Which way something goes.
 pub(crate) enum Way {
     /// Over the lane at this index.
@@ -92,25 +103,29 @@ impl Lane {
 impl Traffic {
     /// The way of a newcomer on runtime `here`. `most` runtimes may have a lane of their own;
     /// `has_room` tells whether there is room for another lane, and is asked only where one is wanted
-    /// and the newcomer is patient enough to wait for it.
+    /// and waited for.
     pub(crate) fn choose(
         &mut self,
         here: Id,
         size: Size,
         most: usize,
-        is_patient: bool,
+        patience: Patience,
         has_room: impl FnOnce() -> bool,
     ) -> Way {
         if self.is_closed {
             return Way::Closed;
         }
         let is_mine = |lane: &Lane| lane.home == Some(here) && lane.leaves.is_none();
+        let is_patient = patience == Patience::ForLaneBeside;
         // The steady case: one lane, and nothing large.
         if size == Size::Small
             && let Some((first, lane)) = self.first(is_mine)
             && !lane.is_held_up()
         {
             return Way::Over(first);
+        }
+        if patience == Patience::ForNothing {
+            return Way::Wait;
         }
         let Some((own, _)) = self.first(is_mine) else {
             return self.choose_first(here, most);
