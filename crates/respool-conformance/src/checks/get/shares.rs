@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use respool_core::{Pool, PoolError};
 use tokio::sync::Barrier;
@@ -14,6 +15,9 @@ pub(super) const TASKS: usize = 16;
 const TURNS_PER_TASK: usize = 4000;
 /// The same where each turn costs a round trip to the server or more.
 const SLOW_TURNS_PER_TASK: usize = 1000;
+/// However fast a pool is, its turns are taken for so long: a thread that is taken off its core costs
+/// some milliseconds of turns, which are to be few of all.
+const FOR_AT_LEAST: Duration = Duration::from_millis(150);
 /// How often the shares are measured before an unequal one counts: the machine may take a thread off
 /// its core for many turns, but an unfair pool is unfair each time.
 const MEASUREMENTS: usize = 3;
@@ -33,7 +37,7 @@ pub(super) async fn ensure_equal_shares(pool: &Pool) -> Result<f64, Broken> {
     ))
 }
 
-/// Equal tasks take turns until they have had so many together; then the least served is measured
+/// Equal tasks take turns until they have had so many together and for so long; then the least served is measured
 /// by the most served.
 async fn smallest_share(pool: &Pool) -> Result<f64, Broken> {
     let turns = Arc::new(AtomicUsize::new(0));
@@ -47,8 +51,12 @@ async fn smallest_share(pool: &Pool) -> Result<f64, Broken> {
         let (pool, turns, start) = (pool.clone(), turns.clone(), start.clone());
         tasks.spawn(async move {
             start.wait().await;
+            let started = Instant::now();
+            let is_enough = |turns| turns >= TASKS * turns_per_task;
             let mut own = 0;
-            while turns.fetch_add(1, Ordering::Relaxed) < TASKS * turns_per_task {
+            while !is_enough(turns.fetch_add(1, Ordering::Relaxed))
+                || started.elapsed() < FOR_AT_LEAST
+            {
                 let _connection = pool.get().await?;
                 own += 1;
                 tokio::task::yield_now().await;
