@@ -4,7 +4,9 @@ use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::pool::Guards;
-use crate::{Blocking, CommandEffect, Pool, PoolError, Session, SessionEffect};
+use crate::{
+    Blocking, CommandEffect, CommandError, Pool, PoolError, Retry, Session, SessionEffect,
+};
 
 /// The cheap handle to share between tasks: `Clone`, and a [`redis::aio::ConnectionLike`].
 ///
@@ -17,16 +19,68 @@ use crate::{Blocking, CommandEffect, Pool, PoolError, Session, SessionEffect};
 #[derive(Clone)]
 pub struct Client {
     pool: Pool,
+    retry: Retry,
 }
+
+/// How often a command is sent in all where it may be sent again.
+const ATTEMPTS: usize = 3;
 
 impl Client {
     pub(crate) fn new(pool: Pool) -> Self {
-        Client { pool }
+        Client {
+            pool,
+            retry: Retry::Never,
+        }
     }
 
     /// The pool that this client's commands run on.
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// The same client, which sends again what `retry` allows when the connection was lost under it,
+    /// up to twice. What was waited for in vain (`response_timeout`) is not sent again: a server that
+    /// hangs would only get more to do.
+    ///
+    /// ```
+    /// # fn example(pool: &respool_core::Pool) {
+    /// use respool_core::Retry;
+    ///
+    /// let client = pool.client().retry(Retry::ReadOnly);
+    /// # let _ = client;
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    async fn request_again(&self, command: &Cmd) -> RedisResult<Value> {
+        let mut outcome = self.request(command).await;
+        for _ in 1..ATTEMPTS {
+            if !was_lost(&outcome) {
+                break;
+            }
+            outcome = self.request(command).await;
+        }
+        outcome
+    }
+
+    async fn request_pipeline_again(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        let mut outcome = self.request_pipeline(pipeline, offset, count).await;
+        for _ in 1..ATTEMPTS {
+            if !was_lost(&outcome) {
+                break;
+            }
+            outcome = self.request_pipeline(pipeline, offset, count).await;
+        }
+        outcome
     }
 
     async fn request(&self, command: &Cmd) -> RedisResult<Value> {
@@ -105,6 +159,9 @@ impl Client {
 
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        if self.retry.allows(command) {
+            return Box::pin(self.request_again(command));
+        }
         // The common case, without a future around the lane's own.
         match self.pool.backend().lane() {
             Some(lane)
@@ -122,7 +179,10 @@ impl ConnectionLike for Client {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(self.request_pipeline(pipeline, offset, count))
+        match self.retry.allows_all(pipeline) {
+            true => Box::pin(self.request_pipeline_again(pipeline, offset, count)),
+            false => Box::pin(self.request_pipeline(pipeline, offset, count)),
+        }
     }
 
     fn get_db(&self) -> i64 {
@@ -130,8 +190,16 @@ impl ConnectionLike for Client {
     }
 }
 
+fn was_lost<T>(outcome: &RedisResult<T>) -> bool {
+    let error = outcome.as_ref().err().and_then(CommandError::find_in);
+    error.is_some_and(CommandError::was_lost)
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("pool", &self.pool).finish()
+        f.debug_struct("Client")
+            .field("pool", &self.pool)
+            .field("retry", &self.retry)
+            .finish()
     }
 }

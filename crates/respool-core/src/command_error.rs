@@ -64,6 +64,12 @@ impl CommandError {
         self.may_have_been_executed
     }
 
+    /// Whether the connection ended under the command. False where it was only waited for in vain, or
+    /// never sent.
+    pub fn was_lost(&self) -> bool {
+        matches!(self.cause, Cause::Lost(_))
+    }
+
     /// The command error that `error` was made from, if it was.
     pub fn find_in(error: &RedisError) -> Option<&CommandError> {
         find_cause(error)

@@ -16,6 +16,7 @@ mod detached_connection;
 mod error;
 mod pool;
 mod pooled_connection;
+mod retry;
 mod session;
 mod status;
 
@@ -33,5 +34,6 @@ pub use pooled_connection::{
     PooledConnection, error_says_unfit, replies_say_unfit, reply_says_unfit,
 };
 pub use redis;
+pub use retry::{READ_ONLY, Retry, is_read_only};
 pub use session::{Blocking, CommandEffect, Session, SessionEffect};
 pub use status::{CloseReason, ClosedCounts, Status};

@@ -105,6 +105,7 @@ impl Pool {
         let mut config = self.handle.config.clone();
         config.max_size = max_size;
         config.min_idle = config.min_idle.min(max_size);
+        config.lanes = config.lanes.map(|lanes| lanes.min(max_size));
         config.checked()?;
         self.handle.backend.set_max_size(max_size)
     }

@@ -53,7 +53,7 @@ impl LanesHandle {
                 slots,
                 ledger,
                 dialler,
-                most: (config.max_size / 2).max(1),
+                most: config.lanes_of(config.max_size),
                 get_timeout: config.get_timeout,
                 response_timeout: config.response_timeout,
                 set: Mutex::default(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use respool_connect::Upkeep;
 use respool_core::{
-    Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, Lane, Line, Pool, PoolConfig,
-    PoolError, Status, TimeoutKind,
+    Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, Lane, Line, Pool,
+    PoolConfig, PoolError, Status, TimeoutKind,
 };
 
 use crate::lanes::Lanes;

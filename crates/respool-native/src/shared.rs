@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
-use crate::lanes::Lanes;
 use crate::connection::NativeConnection;
+use crate::lanes::Lanes;
 use crate::slots::{Returned, Slots};
 
 /// The longest tick of an operating system's coarse clock. Limits below it are kept by the fine one.

@@ -52,6 +52,11 @@ pub struct PoolConfig {
     pub endpoint: Endpoint,
     /// The most connections open at once, those being opened included. Default 10.
     pub max_size: usize,
+    /// The most connections that [`Client`](crate::Client)s share all the time, one for each runtime
+    /// that asks, for backends with lanes. Default: half of `max_size`, at least one, so that as many
+    /// are left for `get`; one connection carries all that a server can answer. Beside them others are
+    /// opened while large values travel, as far as nobody else wants their slots.
+    pub lanes: Option<usize>,
     /// Connections kept ready even without demand. Default 0.
     pub min_idle: usize,
     /// The total deadline of `get`. Default 5 s; `None` waits for as long as it takes.
@@ -86,11 +91,18 @@ pub struct PoolConfig {
 }
 
 impl PoolConfig {
+    /// How many connections are shared all the time where up to `max_size` may be open: `lanes`, or
+    /// its default.
+    pub fn lanes_of(&self, max_size: usize) -> usize {
+        self.lanes.unwrap_or(max_size / 2).clamp(1, max_size.max(1))
+    }
+
     /// The defaults, for the server at `endpoint`.
     pub fn new(endpoint: Endpoint) -> Self {
         PoolConfig {
             endpoint,
             max_size: 10,
+            lanes: None,
             min_idle: 0,
             get_timeout: Some(Duration::from_secs(5)),
             connect_timeout: Some(Duration::from_secs(2)),
@@ -130,7 +142,7 @@ impl PoolConfig {
     /// |---|---|
     /// | `REDIS_POOL_SIZE` | `max_size` |
     /// | `REDIS_POOL_BACKEND` | `backend` |
-    /// | `REDIS_POOL_MIN_IDLE`, `REDIS_POOL_GET_TIMEOUT`, `REDIS_POOL_CONNECT_TIMEOUT`, `REDIS_POOL_RESPONSE_TIMEOUT`, `REDIS_POOL_IDLE_TIMEOUT`, `REDIS_POOL_MAX_LIFETIME`, `REDIS_POOL_MAX_LIFETIME_JITTER`, `REDIS_POOL_VALIDATE_AFTER`, `REDIS_POOL_TLS_CA`, `REDIS_POOL_TLS_CERT`, `REDIS_POOL_TLS_KEY`, `REDIS_POOL_TLS_SERVER_NAME` | the field of that name |
+    /// | `REDIS_POOL_LANES`, `REDIS_POOL_MIN_IDLE`, `REDIS_POOL_GET_TIMEOUT`, `REDIS_POOL_CONNECT_TIMEOUT`, `REDIS_POOL_RESPONSE_TIMEOUT`, `REDIS_POOL_IDLE_TIMEOUT`, `REDIS_POOL_MAX_LIFETIME`, `REDIS_POOL_MAX_LIFETIME_JITTER`, `REDIS_POOL_VALIDATE_AFTER`, `REDIS_POOL_TLS_CA`, `REDIS_POOL_TLS_CERT`, `REDIS_POOL_TLS_KEY`, `REDIS_POOL_TLS_SERVER_NAME` | the field of that name |
     ///
     /// # Errors
     ///

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::PoolConfig;
 use crate::PoolError;
 
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 15] = [
     "max_size",
+    "lanes",
     "min_idle",
     "get_timeout",
     "connect_timeout",
@@ -44,6 +45,7 @@ pub(super) fn apply(
 ) -> Result<(), PoolError> {
     let outcome = match name {
         "max_size" => count(text, 1).map(|count| config.max_size = count),
+        "lanes" => lanes(text).map(|lanes| config.lanes = lanes),
         "min_idle" => count(text, 0).map(|count| config.min_idle = count),
         "get_timeout" => time(text).map(|time| config.get_timeout = time),
         "connect_timeout" => time(text).map(|time| config.connect_timeout = time),
@@ -66,6 +68,14 @@ pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
     let refuse = |field: &str, reason: String| Err(PoolError::config(field, reason));
     if !(1..=MOST_CONNECTIONS).contains(&config.max_size) {
         return refuse("max_size", wrong_count(&config.max_size.to_string(), 1));
+    }
+    if let Some(lanes) = config.lanes
+        && !(1..=config.max_size).contains(&lanes)
+    {
+        return refuse(
+            "lanes",
+            format!("{lanes} is not 1 to max_size ({})", config.max_size),
+        );
     }
     if config.min_idle > config.max_size {
         return refuse(
@@ -145,6 +155,13 @@ fn count(text: &str, least: usize) -> Result<usize, String> {
     match text.trim().parse() {
         Ok(count) if (least..=MOST_CONNECTIONS).contains(&count) => Ok(count),
         _ => Err(wrong_count(text, least)),
+    }
+}
+
+fn lanes(text: &str) -> Result<Option<usize>, String> {
+    match text.trim() {
+        "none" => Ok(None),
+        text => count(text, 1).map(Some),
     }
 }
 

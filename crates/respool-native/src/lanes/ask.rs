@@ -9,8 +9,8 @@ use tokio::runtime::{Handle, Id};
 
 use super::Lanes;
 use super::asker::{self, Asker, Told};
-use super::request::{Asked, Request};
 use super::body::{Body, Core};
+use super::request::{Asked, Request};
 use super::traffic::{Patience, Size, Way};
 use super::unsent::LARGE;
 use crate::backend::Native;
@@ -134,7 +134,10 @@ impl Lanes {
             _ => false,
         };
         if !is_written && body.must_be_woken() {
-            let driver = self.traffic().lane(body.number).map(|lane| lane.driver.clone());
+            let driver = self
+                .traffic()
+                .lane(body.number)
+                .map(|lane| lane.driver.clone());
             if let Some(Some(driver)) = driver {
                 driver.wake();
             }
@@ -162,11 +165,7 @@ impl Lanes {
 
 impl Native {
     /// Asks, and waits for what becomes of it: never [`Told::NotSent`] or [`Told::Orphaned`].
-    pub(super) async fn ask(
-        &self,
-        question: Question<'_>,
-        size: Size,
-    ) -> RedisResult<(Told, u64)> {
+    pub(super) async fn ask(&self, question: Question<'_>, size: Size) -> RedisResult<(Told, u64)> {
         let here = match Handle::try_current() {
             Ok(here) => here.id(),
             Err(_) => return Err(PoolError::NoRuntime.into()),
@@ -182,8 +181,8 @@ impl Native {
             // Whatever changes from here on is noticed.
             let changed = delay.as_ref().map(|_| self.lanes.changed.notified());
             let patience = match &delay {
-                Some(delay) if Instant::now() >= delay.beside_until => Patience::ForLane,
-                _ => Patience::ForLaneBeside,
+                Some(delay) if Instant::now() >= delay.beside_until => Patience::Lane,
+                _ => Patience::LaneBeside,
             };
             let sent = self
                 .lanes
@@ -220,16 +219,10 @@ impl Native {
                     // When that takes too long, the next choice is another.
                     let _ = tokio::time::timeout_at(delay.beside_until.into(), changed).await;
                 }
-                (Way::Wait, Some(changed)) => {
-                    if deadline.limit(changed).await.is_none() {
-                        return Err(self.timed_out(deadline).into());
-                    }
-                }
-                (Way::Full, Some(changed)) => {
-                    let _crowded = Crowded::new(&self.lanes);
-                    if deadline.limit(changed).await.is_none() {
-                        return Err(self.timed_out(deadline).into());
-                    }
+                (way @ (Way::Wait | Way::Full), Some(changed)) => {
+                    let _crowded = matches!(way, Way::Full).then(|| Crowded::new(&self.lanes));
+                    let waited = deadline.limit(changed).await;
+                    waited.ok_or_else(|| self.timed_out(deadline))?;
                 }
                 _ => {}
             }

@@ -82,7 +82,8 @@ impl Body {
     }
 
     pub(crate) fn note(&self, core: &Core) {
-        self.in_flight.store(core.in_flight.len(), Ordering::Release);
+        self.in_flight
+            .store(core.in_flight.len(), Ordering::Release);
     }
 }
 

@@ -80,7 +80,10 @@ impl Driver {
                 return Turn::Ends(Ending::Lost);
             }
             if core.outgoing.is_empty() {
-                match self.lanes.take_or_park(&self.body, core, now, context.waker()) {
+                match self
+                    .lanes
+                    .take_or_park(&self.body, core, now, context.waker())
+                {
                     Next::Write => {}
                     Next::Wait => break,
                     Next::End => return Turn::Ends(Ending::Rests),

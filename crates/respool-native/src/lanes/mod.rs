@@ -79,10 +79,9 @@ impl Lanes {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many runtimes may have a lane of their own: half of the connections, so that as many are
-    /// left for those who take one out.
+    /// How many runtimes may have a lane of their own.
     fn most(&self) -> usize {
-        (self.shared.ledger.max_size() / 2).max(1)
+        self.shared.config.lanes_of(self.shared.ledger.max_size())
     }
 
     /// How many lanes have nothing to do: their connections are idle.
@@ -234,9 +233,7 @@ impl Lanes {
         for waker in woken {
             waker.wake();
         }
-        quiet
-            .iter()
-            .any(|body| self.end(body, None, Ending::Rests))
+        quiet.iter().any(|body| self.end(body, None, Ending::Rests))
     }
 
     /// A lane's node no longer serves, or its connection is too old: newcomers go elsewhere.

@@ -1,4 +1,3 @@
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,11 +23,13 @@ pub(super) struct Request<'a> {
     stage: Stage<'a>,
 }
 
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 enum Stage<'a> {
     New,
     Asked(Asked<'a>),
     /// No lane was ready for it, or the one that it was on ended.
-    Slow(Pin<Box<dyn Future<Output = RedisResult<(Told, u64)>> + Send + 'a>>),
+    Slow(BoxFuture<'a, RedisResult<(Told, u64)>>),
 }
 
 impl<'a> Request<'a> {
@@ -63,7 +64,7 @@ impl<'a> Request<'a> {
             &asker,
             here,
             Size::Small,
-            Patience::ForNothing,
+            Patience::Nothing,
         );
         Ok(match sent {
             Ok(Sent {
@@ -140,9 +141,7 @@ impl Future for Request<'_> {
                 Stage::Slow(ask) => {
                     return match ask.as_mut().poll(context) {
                         Poll::Pending => Poll::Pending,
-                        Poll::Ready(Ok((told, number))) => {
-                            Poll::Ready(this.finish(told, number))
-                        }
+                        Poll::Ready(Ok((told, number))) => Poll::Ready(this.finish(told, number)),
                         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                     };
                 }

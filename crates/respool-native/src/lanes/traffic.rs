@@ -54,11 +54,11 @@ pub(crate) enum Size {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// Nothing: it has no turn to open a lane.
-    ForNothing,
+    Nothing,
     /// A lane.
-    ForLane,
+    Lane,
     /// The same, and another beside one that is held up.
-    ForLaneBeside,
+    LaneBeside,
 }
 
 /// Which way something goes.
@@ -116,7 +116,7 @@ impl Traffic {
             return Way::Closed;
         }
         let is_mine = |lane: &Lane| lane.home == Some(here) && lane.leaves.is_none();
-        let is_patient = patience == Patience::ForLaneBeside;
+        let is_patient = patience == Patience::LaneBeside;
         // The steady case: one lane, and nothing large.
         if size == Size::Small
             && let Some((first, lane)) = self.first(is_mine)
@@ -124,7 +124,7 @@ impl Traffic {
         {
             return Way::Over(first);
         }
-        if patience == Patience::ForNothing {
+        if patience == Patience::Nothing {
             return Way::Wait;
         }
         let Some((own, _)) = self.first(is_mine) else {

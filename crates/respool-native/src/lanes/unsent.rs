@@ -164,7 +164,11 @@ impl Outgoing {
 
     pub(crate) fn wrote(&mut self, count: usize) {
         self.written += count;
-        if self.pieces.front().is_some_and(|piece| piece.len() == self.written) {
+        if self
+            .pieces
+            .front()
+            .is_some_and(|piece| piece.len() == self.written)
+        {
             self.written = 0;
             if let Some(mut piece) = self.pieces.pop_front()
                 && piece.capacity() <= KEPT
