@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use redis::ConnectionAddr;
+use respool_core::PoolError;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -45,6 +46,8 @@ pub fn turns_away(code: &str, detail: &str) -> bool {
 /// lock is held for a system call or, with TLS, a few; never across an await.
 pub struct Socket {
     net: Mutex<Option<Net>>,
+    /// What is written may be kept back until it is flushed: by TLS.
+    keeps_back: bool,
     /// The stream has ended, failed, or was dropped: costs nothing to read.
     ended: AtomicBool,
     reads: AtomicU64,
@@ -111,7 +114,9 @@ impl Socket {
     }
 
     fn over(stream: NetStream) -> Arc<Socket> {
+        let keeps_back = stream.keeps_back();
         Arc::new(Socket {
+            keeps_back,
             net: Mutex::new(Some(Net {
                 stream,
                 home: Handle::current().id(),
@@ -160,6 +165,9 @@ impl Socket {
 
     /// Sends what was written and is kept back, which only TLS does.
     pub fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.keeps_back {
+            return Poll::Ready(Ok(()));
+        }
         self.with_net(|stream| stream.poll_flush(context))
     }
 
@@ -219,19 +227,24 @@ impl Socket {
         }
     }
 
-    /// Makes the current runtime the one that the socket's readiness comes from. Costs a
-    /// comparison when it is already.
+    /// Makes the current runtime the one that the socket's readiness comes from, and says whether it
+    /// was another before. Costs a comparison when it was not.
     ///
     /// # Errors
     ///
-    /// What the operating system says when it refuses to register the socket.
+    /// What the operating system says when it refuses to register the socket; [`PoolError::NoRuntime`]
+    /// outside a tokio runtime.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime, or on one whose I/O is not enabled.
-    pub fn move_to_this_runtime(&self) -> io::Result<()> {
-        let here = Handle::current().id();
+    /// On a runtime whose I/O is not enabled.
+    pub fn move_to_this_runtime(&self) -> io::Result<bool> {
+        let here = match Handle::try_current() {
+            Ok(here) => here.id(),
+            Err(_) => return Err(io::Error::other(PoolError::NoRuntime)),
+        };
         let mut net = self.net();
+        let moves = net.as_ref().is_some_and(|net| net.home != here);
         match net.take() {
             Some(there) if there.home == here => *net = Some(there),
             Some(there) => {
@@ -242,7 +255,7 @@ impl Socket {
             }
             None => {}
         }
-        Ok(())
+        Ok(moves)
     }
 
     /// Tells the server that nothing more will come. It then closes its side, which is how the

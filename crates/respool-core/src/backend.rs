@@ -126,6 +126,38 @@ pub trait Connection: ConnectionLike + Send {
     /// one out and giving it back allocates nothing. Layers pass it on.
     fn give_back(self: Box<Self>) {}
 
+    /// Begins `command` without a future of its own, for backends that can: what is under way lives in
+    /// the connection. `None`: it can't, or not now, and the request method does.
+    ///
+    /// # Errors
+    ///
+    /// As [`ConnectionLike::req_packed_command`].
+    fn begin(&mut self, command: &Cmd) -> Option<RedisResult<Begun>> {
+        let _ = command;
+        None
+    }
+
+    /// Goes on with what [`begin`](Connection::begin) began, to its reply. Whoever polls may give up.
+    ///
+    /// # Errors
+    ///
+    /// As [`ConnectionLike::req_packed_command`].
+    fn poll_begun(
+        &mut self,
+        begun: &mut Begun,
+        context: &mut Context<'_>,
+    ) -> Poll<RedisResult<Value>> {
+        let _ = (begun, context);
+        Poll::Pending
+    }
+
+    /// Ready once `deadline` has passed, for whoever polls [`poll_begun`](Connection::poll_begun): one
+    /// timer of the connection's, which is not armed anew for each command.
+    fn poll_overdue(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let _ = (deadline, context);
+        Poll::Pending
+    }
+
     /// The next message that the server pushed without being asked for it: what came to a
     /// subscription, what MONITOR shows, an invalidated key. Messages that arrive while a command
     /// waits for its reply are kept, in order. Dropping whoever polls loses none.
@@ -161,6 +193,15 @@ pub trait Connection: ConnectionLike + Send {
     /// [`PoolError::Unsupported`] where [`Capabilities::detach`] is false; the slot is free then
     /// too, and the connection closed.
     fn detach(self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError>;
+}
+
+/// A command that a [`Connection`] has under way. What it says is the connection's affair.
+#[derive(Debug)]
+pub struct Begun {
+    /// Replies to others that come first.
+    pub ahead: u64,
+    /// Whether there is a reply to wait for.
+    pub is_answered: bool,
 }
 
 /// A backend's queue of callers, to be polled in place: waiting in it costs no allocation.

@@ -21,8 +21,8 @@ mod session;
 mod status;
 
 pub use backend::{
-    Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, KnownFailure, Lane,
-    Line, PlaceInLine, Taken,
+    Backend, BackendEntry, BackendInfo, Begun, Capabilities, Connection, Deadline, KnownFailure,
+    Lane, Line, PlaceInLine, Taken,
 };
 pub use client::Client;
 pub use command_error::{CommandError, command_name, pipeline_name};

@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, Stream};
 use redis::aio::ConnectionLike;
@@ -14,8 +14,8 @@ use tokio::runtime::Handle;
 use crate::command_error::{command_name, pipeline_name};
 use crate::pool::Guards;
 use crate::{
-    Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection, PoolError,
-    Session, SessionEffect,
+    Begun, Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection,
+    PoolError, Session, SessionEffect,
 };
 
 /// A connection taken out of a pool, for its holder alone. Dropping it gives it back, wherever
@@ -184,7 +184,6 @@ impl ConnectionLike for PooledConnection {
             if let Some(connection) = self.bare() {
                 return connection.req_packed_command(command).await;
             }
-            in_a_runtime()?;
             let effect = CommandEffect::of(command);
             let limit = self.reply_limit(effect.blocking);
             if effect.session != SessionEffect::None {
@@ -201,7 +200,17 @@ impl ConnectionLike for PooledConnection {
                 }
             };
             // Dropped here: the guard tells the connection that a reply is owed, or closes it.
-            let outcome = within(limit, connection.req_packed_command(command)).await;
+            let outcome = match connection.begin(command) {
+                Some(Ok(begun)) => in_place(limit, &mut **connection, begun).await,
+                Some(Err(error)) => Outcome::Replied(Err(error)),
+                None => match in_a_runtime() {
+                    Ok(()) => within(limit, connection.req_packed_command(command)).await,
+                    Err(error) => {
+                        request.finish();
+                        return Err(error.into());
+                    }
+                },
+            };
             request.finish();
             if command.is_no_response() {
                 request.holder.note_unawaited_reply();
@@ -351,6 +360,30 @@ fn in_a_runtime() -> Result<(), PoolError> {
 enum Outcome<T> {
     Replied(RedisResult<T>),
     NoReply(Duration),
+}
+
+/// What a connection began, to its end, for at most `limit`.
+fn in_place<'a>(
+    limit: Option<Duration>,
+    connection: &'a mut dyn Connection,
+    mut begun: Begun,
+) -> impl Future<Output = Outcome<Value>> + 'a {
+    let mut deadline = None;
+    poll_fn(move |context| {
+        if let Poll::Ready(reply) = connection.poll_begun(&mut begun, context) {
+            return Poll::Ready(Outcome::Replied(reply));
+        }
+        let Some(limit) = limit else {
+            return Poll::Pending;
+        };
+        // A limit beyond what the clock can count is no limit.
+        match *deadline.get_or_insert_with(|| Instant::now().checked_add(limit)) {
+            Some(at) => connection
+                .poll_overdue(at, context)
+                .map(|()| Outcome::NoReply(limit)),
+            None => Poll::Pending,
+        }
+    })
 }
 
 async fn within<T>(

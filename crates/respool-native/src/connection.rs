@@ -7,7 +7,7 @@ use std::time::Instant;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use respool_connect::{Glance, Look, Owed, Parting, Place, Socket};
-use respool_core::{CloseReason, Connection, PoolError};
+use respool_core::{Begun, CloseReason, Connection, PoolError};
 
 use crate::clock::Tick;
 use crate::shared::Shared;
@@ -131,7 +131,7 @@ impl NativeConnection {
             self.wire.prepare()?;
             self.wire.send_packed(b"*1\r\n$4\r\nPING\r\n", 1);
         } else {
-            self.wire.socket().move_to_this_runtime()?;
+            self.wire.move_here()?;
         }
         while self.wire.is_owed() {
             let wire = &mut self.wire;
@@ -156,7 +156,9 @@ impl NativeConnection {
         self.prepare().await?;
         let due = self.wire.send(command);
         match due {
-            Some(due) if !command.is_no_response() => self.reply(due).await,
+            Some(mut due) if !command.is_no_response() => {
+                poll_fn(|context| self.poll_due(&mut due, context)).await
+            }
             // Its reply, if there is one, is discarded by whoever asks next.
             _ => {
                 poll_fn(|context| self.wire.poll_flush(context)).await?;
@@ -199,12 +201,9 @@ impl NativeConnection {
         }
     }
 
-    async fn reply(&mut self, mut due: Due) -> RedisResult<Value> {
-        poll_fn(|context| {
-            std::task::ready!(self.wire.poll_discard(&mut due, context))?;
-            self.wire.poll_reply(context)
-        })
-        .await
+    fn poll_due(&mut self, due: &mut Due, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
+        std::task::ready!(self.wire.poll_discard(due, context))?;
+        self.wire.poll_reply(context)
     }
 
     async fn request_pipeline(
@@ -283,8 +282,44 @@ impl Connection for NativeConnection {
         Shared::take_back(self);
     }
 
+    #[inline]
+    fn begin(&mut self, command: &Cmd) -> Option<RedisResult<Begun>> {
+        // What has to be opened anew takes a future.
+        if is_empty(command) || self.wire.prepare().is_err() {
+            return None;
+        }
+        self.is_unused = false;
+        let due = self.wire.send(command);
+        Some(Ok(Begun {
+            is_answered: due.is_some() && !command.is_no_response(),
+            ahead: due.map_or(0, |due| due.before),
+        }))
+    }
+
+    #[inline]
+    fn poll_begun(
+        &mut self,
+        begun: &mut Begun,
+        context: &mut Context<'_>,
+    ) -> Poll<RedisResult<Value>> {
+        if !begun.is_answered {
+            // Its reply, if there is one, is discarded by whoever asks next.
+            return self.wire.poll_flush(context).map_ok(|()| Value::Nil);
+        }
+        let mut due = Due {
+            before: begun.ahead,
+        };
+        let reply = self.poll_due(&mut due, context);
+        begun.ahead = due.before;
+        reply
+    }
+
+    fn poll_overdue(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        self.wire.poll_past(deadline, context)
+    }
+
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
-        self.wire.socket().move_to_this_runtime()?;
+        self.wire.move_here()?;
         self.wire.poll_message(context)
     }
 

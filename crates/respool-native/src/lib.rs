@@ -11,6 +11,7 @@
 //! The socket, the account of connections, the upkeep and the bounds of replies are those that all
 //! backends share (`respool-connect`).
 
+mod alarm;
 mod backend;
 mod clock;
 mod connection;

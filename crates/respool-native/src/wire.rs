@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use respool_connect::{Ended, Frames, Look, Socket, Violation, decode};
 use tokio::io::ReadBuf;
+use tokio::task;
 
+use crate::alarm::Alarm;
 use crate::messages::{Messages, is_message};
 use crate::reply_mode::ReplyMode;
 
@@ -16,7 +18,7 @@ const SMALL: usize = 4 * 1024;
 
 /// A server that has just answered has said nothing else in so short a time, or it can't be told from
 /// what comes while the next request is on its way.
-const A_MOMENT: Duration = Duration::from_micros(20);
+const A_MOMENT: Duration = Duration::from_micros(100);
 
 /// What a write buffer may keep while the connection is idle.
 const SMALL_REQUEST: usize = 1024;
@@ -50,6 +52,9 @@ pub(crate) struct Wire {
     heard: Instant,
     lost: Option<Lost>,
     discarded: u64,
+    alarm: Alarm,
+    /// Which task used it last.
+    task: Option<task::Id>,
 }
 
 /// Why nothing more comes from this connection.
@@ -84,6 +89,8 @@ impl Wire {
             heard: Instant::now(),
             lost: None,
             discarded: 0,
+            alarm: Alarm::default(),
+            task: None,
         }
     }
 
@@ -143,8 +150,26 @@ impl Wire {
     /// asked for is no answer to it (CMD-6). Costs no system call where something was heard a moment
     /// ago and the runtime knows of nothing new.
     pub(crate) fn prepare(&mut self) -> RedisResult<()> {
-        self.socket.move_to_this_runtime()?;
+        self.move_here()?;
         self.look()
+    }
+
+    /// The socket and the alarm belong to the runtime of whoever calls.
+    pub(crate) fn move_here(&mut self) -> io::Result<()> {
+        // A task stays where it is, and asking for its number costs next to nothing.
+        let task = task::try_id();
+        if task.is_none() || task != self.task {
+            if self.socket.move_to_this_runtime()? {
+                self.alarm.forget();
+            }
+            self.task = task;
+        }
+        Ok(())
+    }
+
+    /// Ready once `deadline` has passed.
+    pub(crate) fn poll_past(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        self.alarm.poll_past(deadline, context)
     }
 
     /// The same for whoever leaves the socket to the runtime that it belongs to.

@@ -33,6 +33,17 @@ impl NetStream {
         }
     }
 
+    /// Whether what is written goes no further until it is flushed.
+    pub(super) fn keeps_back(&self) -> bool {
+        match self {
+            NetStream::Tcp(_) => false,
+            #[cfg(unix)]
+            NetStream::Unix(_) => false,
+            #[cfg(feature = "tls")]
+            NetStream::Tls(_) => true,
+        }
+    }
+
     /// Moving works even when the runtime it came from has ended.
     pub(super) fn registered_here(self) -> io::Result<Self> {
         Ok(match self {

@@ -95,8 +95,8 @@ impl Lanes {
     }
 
     /// Makes a lane of `connection`, driven on this runtime.
-    fn add(self: &Arc<Self>, connection: Box<NativeConnection>, here: Id, is_beside: bool) {
-        if connection.socket().move_to_this_runtime().is_err() {
+    fn add(self: &Arc<Self>, mut connection: Box<NativeConnection>, here: Id, is_beside: bool) {
+        if connection.wire().move_here().is_err() {
             return connection.end(CloseReason::Broken);
         }
         let body = {
@@ -145,7 +145,7 @@ impl Lanes {
             if self.traffic().lane(number).is_none_or(is_here) {
                 return;
             }
-            if core.connection.socket().move_to_this_runtime().is_err() {
+            if core.connection.wire().move_here().is_err() {
                 drop(held);
                 self.end(&body, None, Ending::Lost);
                 return;
