@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use respool_benches::table::Rounds;
 
 /// Measures a backend of respool beside the newest bb8, deadpool and mobc.
 #[derive(Debug, Parser)]
@@ -34,13 +35,10 @@ pub(crate) enum Hidden {
 /// The arguments, in the form that they are used in.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) quick: bool,
-    pub(crate) rounds: u32,
+    pub(crate) rounds: Rounds,
     pub(crate) backend: &'static respool::BackendInfo,
     only: Vec<String>,
     pub(crate) json: bool,
-    /// How long a cell works that goes by time.
-    pub(crate) time: Duration,
 }
 
 impl Arguments {
@@ -62,12 +60,14 @@ impl Arguments {
             }
         }
         Ok(Options {
-            quick: self.quick,
-            rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 5 }),
+            rounds: Rounds {
+                count: self.rounds.unwrap_or(if self.quick { 1 } else { 5 }),
+                time: Duration::from_millis(if self.quick { 120 } else { 1_000 }),
+                quick: self.quick,
+            },
             backend: &backend.info,
             only: self.only.clone(),
             json: self.json,
-            time: Duration::from_millis(if self.quick { 120 } else { 1_000 }),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! One cell: one kind of work on one subject, in a process of its own.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use respool_benches::table::Sample;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -70,19 +70,8 @@ impl Work {
     }
 }
 
-/// What was measured, by name.
-pub(crate) type Sample = BTreeMap<String, f64>;
-
-/// A cell that hangs must not hang the table.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// Does the work of `cell` in this process.
 pub(crate) fn run(cell: &Cell) -> Sample {
-    std::thread::spawn(|| {
-        std::thread::sleep(PATIENCE);
-        eprintln!("no end after {PATIENCE:?}");
-        std::process::exit(3);
-    });
     let runtime = match cell.workers {
         None => tokio::runtime::Builder::new_current_thread()
             .enable_all()

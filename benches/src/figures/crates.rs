@@ -7,7 +7,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::stage::Problem;
+use respool_benches::table::Problem;
+
 use crate::subjects::Subject;
 
 /// Crates below a program that has respool with `backend` alone, or the redis crate for tokio.

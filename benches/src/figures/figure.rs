@@ -1,19 +1,15 @@
-//! What a figure consists of: measurements, and targets that judge them.
+//! How a cell of this table is measured, and the numbers that are taken.
 
-use serde::Serialize;
+use respool_benches::table::{self, Good, Measured};
 
 use crate::cell::Work;
 use crate::subjects::Subject;
 
-/// One line of what the backend is meant to reach.
-#[derive(Debug)]
-pub(crate) struct Figure {
-    /// For `--only`.
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) measurements: Vec<Measurement>,
-    pub(crate) targets: Vec<Target>,
-}
+pub(crate) use respool_benches::table::Metric;
+pub(crate) type Figure = table::Figure<Measurement>;
+pub(crate) type Target = table::Target<Subject>;
+pub(crate) type Bound = table::Bound<Subject>;
+pub(crate) type Group = table::Group<Subject>;
 
 /// One cell, measured once a round.
 #[derive(Clone, Debug)]
@@ -28,6 +24,26 @@ pub(crate) struct Measurement {
     pub(crate) workers: Option<usize>,
     /// What of its sample is shown.
     pub(crate) shows: &'static [Metric],
+}
+
+impl Measured for Measurement {
+    type Subject = Subject;
+
+    fn case(&self) -> &str {
+        &self.case
+    }
+
+    fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    fn name(&self, backend: &str) -> String {
+        self.subject.name(backend, self.work.asks_a_server())
+    }
+
+    fn shows(&self) -> &'static [Metric] {
+        self.shows
+    }
 }
 
 /// How a cell's process is run.
@@ -45,61 +61,6 @@ pub(crate) enum How {
     PerConnection,
     /// Not at all: the crates of a program that has it.
     Crates,
-}
-
-/// One number of a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Metric {
-    #[serde(rename = "metric")]
-    pub(crate) key: &'static str,
-    pub(crate) unit: &'static str,
-    #[serde(skip)]
-    pub(crate) good: Good,
-}
-
-/// Which way is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Good {
-    Less,
-    More,
-    Exactly,
-}
-
-/// What the backend's median is held against.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    pub(crate) case: String,
-    pub(crate) metric: Metric,
-    pub(crate) bound: Bound,
-}
-
-/// A bound, which the metric's [`Good`] gives its direction.
-#[derive(Clone, Debug)]
-pub(crate) enum Bound {
-    /// A figure of its own.
-    Fixed(f64),
-    /// This much of the best of a group.
-    OfBest(f64, Group),
-    /// This many more than that of another.
-    Above(f64, Subject),
-}
-
-/// Subjects that a target speaks of together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Group {
-    pub(crate) name: &'static str,
-    pub(crate) subjects: &'static [Subject],
-}
-
-impl Figure {
-    /// What `subject` is called in a case of this figure.
-    pub(crate) fn name_of(&self, subject: Subject, case: &str, backend: &str) -> String {
-        let asks_a_server = self
-            .measurements
-            .iter()
-            .any(|cell| cell.subject == subject && cell.case == case && cell.work.asks_a_server());
-        subject.name(backend, asks_a_server)
-    }
 }
 
 macro_rules! metrics {

@@ -10,24 +10,34 @@ mod catalogue;
 mod cell;
 mod crates;
 mod figure;
-mod report;
-mod run;
-mod setting;
 mod stage;
 mod subjects;
-mod verdict;
 mod work;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use respool_benches::table::{Program, Setting, answer, json, markdown, rounds};
 
 use arguments::{Arguments, Hidden};
+
+const PROGRAM: Program = Program {
+    run: "--bin figures",
+    peers: &[
+        "bb8",
+        "bb8-redis",
+        "deadpool",
+        "deadpool-redis",
+        "mobc",
+        "mobc-redis",
+        "tokio",
+    ],
+};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(Hidden::Cell { cell }) = &arguments.hidden {
-        return in_a_process_of_its_own(cell);
+        return answer(cell, cell::run);
     }
     match table(&arguments) {
         Ok(code) => code,
@@ -44,12 +54,14 @@ fn table(arguments: &Arguments) -> Result<ExitCode, String> {
     let figures = catalogue::figures(&options);
     let stage = stage::Stage::set()?;
     // Before the rounds: the commit may be another one after them.
-    let setting = setting::Setting::look(&options, stage.server_version());
-    let results = run::rounds(&options, &figures, &stage);
+    let setting = Setting::look(PROGRAM, options.backend, stage.server_version());
+    let results = rounds(&options.rounds, &figures, |cell| {
+        stage.measure(&options, cell)
+    });
     if options.json {
-        report::json::print(&options, &setting, &figures, &results)?;
+        json::print(&options.rounds, &setting, &figures, &results)?;
     } else {
-        report::markdown::print(&options, &setting, &figures, &results);
+        markdown::print(&options.rounds, &setting, &figures, &results);
     }
     Ok(if results.all_ran() {
         ExitCode::SUCCESS
@@ -58,18 +70,16 @@ fn table(arguments: &Arguments) -> Result<ExitCode, String> {
     })
 }
 
-fn in_a_process_of_its_own(cell: &str) -> ExitCode {
-    let sample = serde_json::from_str(cell)
-        .map(|cell| cell::run(&cell))
-        .and_then(|sample| serde_json::to_string(&sample));
-    match sample {
-        Ok(sample) => {
-            println!("{sample}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("figures cell: {error}");
-            ExitCode::FAILURE
+#[cfg(test)]
+mod tests {
+    use respool_benches::table::locked;
+
+    use super::*;
+
+    #[test]
+    fn every_peer_has_its_version() {
+        for name in PROGRAM.peers {
+            assert!(locked(name).is_some(), "{name} is not in Cargo.lock");
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn get_drop() -> Figure {
 }
 
 pub(super) fn instructions(options: &Options) -> Figure {
-    let peers: &[Subject] = match options.quick {
+    let peers: &[Subject] = match options.rounds.quick {
         true => &[Bb8, Deadpool],
         false => &[Bb8, Deadpool, DeadpoolTimed, Mobc, BareHandOff],
     };

@@ -1,37 +1,16 @@
 //! Where the cells run: two servers, a process for each cell, and the tools that count for us.
 
-mod process;
 mod tools;
 
-use std::fmt;
-
+use respool_benches::table::{Problem, Process, Sample, last_core, pin};
 use respool_testserver::RedisServer;
 use tokio::runtime::Runtime;
 
 use crate::arguments::Options;
-use crate::cell::{Cell, Sample, Work};
+use crate::cell::{Cell, Work};
 use crate::crates;
 use crate::figure::{How, Measurement};
 use crate::subjects::{KEY, VALUE};
-use process::Process;
-
-/// Why there is no figure.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Problem {
-    /// This machine lacks what it takes.
-    Skipped(String),
-    /// The cell could not do its work.
-    Failed(String),
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Problem::Skipped(why) => write!(formatter, "skipped: {why}"),
-            Problem::Failed(why) => write!(formatter, "failed: {why}"),
-        }
-    }
-}
 
 /// The servers, as long as this lives.
 pub(crate) struct Stage {
@@ -59,11 +38,11 @@ impl Stage {
             .build()
             .map_err(|error| error.to_string())?;
         let free = runtime.block_on(server())?;
-        let on_one_core = match tools::last_core() {
+        let on_one_core = match last_core() {
             Ok(core) => {
                 let server = runtime.block_on(server())?;
                 let id = server.process_id().expect("it has just been started");
-                tools::pin(id, core).map(|()| (core, server))
+                pin(id, core).map(|()| (core, server))
             }
             Err(problem) => Err(problem),
         };
@@ -94,8 +73,8 @@ impl Stage {
             workers: measurement.workers,
             time: match measurement.work {
                 // Shares even out, and who starves must have time to.
-                Work::Turns | Work::LongestWait => options.time * 2,
-                _ => options.time,
+                Work::Turns | Work::LongestWait => options.rounds.time * 2,
+                _ => options.rounds.time,
             },
             count: 0,
         };

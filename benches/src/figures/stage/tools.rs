@@ -1,29 +1,8 @@
-//! taskset, callgrind, strace: what they are asked and how their answers are read.
+//! callgrind, strace: what they are asked and how their answers are read.
 
-use std::process::Command;
+use respool_benches::table::{Problem, Process};
 
-use super::Problem;
-use super::process::{Process, finish};
 use crate::cell::Cell;
-
-/// The core for cells that share one with their server: the last, which has the least else to do.
-pub(super) fn last_core() -> Result<usize, Problem> {
-    let this = std::process::id().to_string();
-    let output = finish(Command::new("taskset").args(["-c", "-p", &this]))?;
-    let list = String::from_utf8_lossy(&output.stdout);
-    last_of(&list).ok_or_else(|| Problem::Failed(format!("taskset: {list:?}")))
-}
-
-/// From `pid 1234's current affinity list: 0-3,6`.
-fn last_of(affinity: &str) -> Option<usize> {
-    affinity.trim().rsplit([' ', ',', '-']).next()?.parse().ok()
-}
-
-/// Keeps every thread of a process on one core.
-pub(super) fn pin(process: u32, core: usize) -> Result<(), Problem> {
-    let (process, core) = (process.to_string(), core.to_string());
-    finish(Command::new("taskset").args(["-a", "-c", "-p", &core, &process])).map(drop)
-}
 
 /// All instructions of a cell's process.
 pub(super) fn instructions(cell: &Cell) -> Result<f64, Problem> {
@@ -93,13 +72,6 @@ fn calls(table: &str) -> Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_last_core_of_a_list_is_found() {
-        assert_eq!(last_of("pid 9's current affinity list: 0-3\n"), Some(3));
-        assert_eq!(last_of("pid 9's current affinity list: 1\n"), Some(1));
-        assert_eq!(last_of("pid 9's current affinity list: 0,5\n"), Some(5));
-    }
 
     #[test]
     fn instructions_are_read_from_what_callgrind_says() {

@@ -56,6 +56,15 @@ pub(crate) enum Subject {
     RedisCrate,
 }
 
+impl respool_benches::table::Subject for Subject {
+    const OURS: Subject = Subject::Ours;
+
+    fn is_peer(self) -> bool {
+        let bare = [Subject::Ours, Subject::BareHandOff, Subject::BareSocket];
+        !bare.contains(&self)
+    }
+}
+
 impl Subject {
     /// As it is called in the table.
     pub(crate) fn name(self, backend: &str, asks_a_server: bool) -> String {

@@ -2,11 +2,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
+use respool_benches::table::Sample;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::sample;
-use crate::cell::{Cell, Sample};
+use crate::cell::Cell;
 use crate::subjects::{Asks, VALUE};
 
 /// Everybody at once at a pool that has opened nothing, each for one GET: the time until the last

@@ -3,8 +3,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use respool_benches::table::Sample;
+
 use super::sample;
-use crate::cell::Sample;
 use crate::subjects::{Asks, Lends, VALUE};
 
 /// Gets between two looks at the clock.

@@ -1,16 +1,14 @@
 //! Many callers at once, each in a task.
 
 use std::hint::black_box;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::Barrier;
-use tokio::task::JoinSet;
+use respool_benches::table::Sample;
+use respool_benches::{Crowd, crowd, high_water_mark};
 
-use super::{fill, memory, sample};
-use crate::cell::{Cell, Sample};
+use super::{fill, sample};
+use crate::cell::Cell;
 use crate::subjects::{Asks, Lends, VALUE};
 
 /// What a task has had.
@@ -20,19 +18,11 @@ struct Had {
     longest_wait: Duration,
 }
 
-/// What all of them have had together.
-struct Crowd {
-    had: Vec<Had>,
-    elapsed: Duration,
-    /// Of this process, on all threads.
-    processor: Duration,
-}
-
 /// Tasks that get, yield and drop. `CLOCKED` looks at a clock around each get, which is why it is
 /// not always done.
 pub(crate) async fn turns<P: Lends, const CLOCKED: bool>(pool: P, cell: &Cell) -> Sample {
-    let resident_before = memory::high_water_mark();
-    let crowd = crowd(cell, |stop, gate| {
+    let resident_before = high_water_mark();
+    let crowd = crowd(cell.tasks, cell.time, |_, stop, gate| {
         let pool = pool.clone();
         async move {
             let mut had = Had::default();
@@ -58,11 +48,11 @@ pub(crate) async fn turns<P: Lends, const CLOCKED: bool>(pool: P, cell: &Cell) -
     })
     .await;
     let longest = crowd.had.iter().map(|had| had.longest_wait).max();
-    let mut figures = crowd.figures();
+    let mut figures = figures(&crowd);
     figures.insert("ms".into(), longest.unwrap_or_default().as_secs_f64() * 1e3);
     figures.insert(
         "mib".into(),
-        (memory::high_water_mark() - resident_before) / (1024.0 * 1024.0),
+        (high_water_mark() - resident_before) / (1024.0 * 1024.0),
     );
     figures
 }
@@ -78,7 +68,7 @@ fn is_held_longer(turn: u64) -> bool {
 /// Tasks that get, GET and drop.
 pub(crate) async fn round_trips<P: Asks>(pool: P, cell: &Cell) -> Sample {
     fill(&pool, cell.connections).await;
-    crowd(cell, |stop, gate| {
+    let crowd = crowd(cell.tasks, cell.time, |_, stop, gate| {
         let pool = pool.clone();
         async move {
             let mut had = Had::default();
@@ -95,48 +85,18 @@ pub(crate) async fn round_trips<P: Asks>(pool: P, cell: &Cell) -> Sample {
             }
         }
     })
-    .await
-    .figures()
+    .await;
+    figures(&crowd)
 }
 
-/// Starts the tasks, opens the gate for all at once, and stops them when the time is up.
-async fn crowd<F>(cell: &Cell, task: impl Fn(Arc<AtomicBool>, Arc<Barrier>) -> F) -> Crowd
-where
-    F: Future<Output = Had> + Send + 'static,
-{
-    let stop = Arc::new(AtomicBool::new(false));
-    let gate = Arc::new(Barrier::new(cell.tasks + 1));
-    let mut tasks = JoinSet::new();
-    for _ in 0..cell.tasks {
-        tasks.spawn(task(stop.clone(), gate.clone()));
-    }
-    gate.wait().await;
-    let (started, processor_before) = (Instant::now(), processor_time());
-    tokio::time::sleep(cell.time).await;
-    stop.store(true, Ordering::Relaxed);
-    let elapsed = started.elapsed();
-    let processor = processor_time() - processor_before;
-    Crowd {
-        had: tasks.join_all().await,
-        elapsed,
-        processor,
-    }
-}
-
-fn processor_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("it is no negative time")
-}
-
-impl Crowd {
-    fn figures(&self) -> Sample {
-        let turns = self.had.iter().map(|had| had.turns);
-        let all = turns.clone().sum::<u64>() as f64;
-        let least = turns.clone().min().unwrap_or_default() as f64;
-        let most = turns.max().unwrap_or_default().max(1) as f64;
-        sample([
-            ("kops", all / self.elapsed.as_secs_f64() / 1e3),
-            ("evenness", least / most),
-            ("cpu_us", self.processor.as_secs_f64() * 1e6 / all.max(1.0)),
-        ])
-    }
+fn figures(crowd: &Crowd<Had>) -> Sample {
+    let turns = crowd.had.iter().map(|had| had.turns);
+    let all = turns.clone().sum::<u64>() as f64;
+    let least = turns.clone().min().unwrap_or_default() as f64;
+    let most = turns.max().unwrap_or_default().max(1) as f64;
+    sample([
+        ("kops", all / crowd.elapsed.as_secs_f64() / 1e3),
+        ("evenness", least / most),
+        ("cpu_us", crowd.processor.as_secs_f64() * 1e6 / all.max(1.0)),
+    ])
 }

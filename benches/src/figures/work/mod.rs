@@ -8,7 +8,8 @@ mod memory;
 
 use std::hint::black_box;
 
-use crate::cell::Sample;
+use respool_benches::table::Sample;
+
 use crate::subjects::Lends;
 
 pub(crate) use cold_start::cold_start;

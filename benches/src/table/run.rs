@@ -1,61 +1,81 @@
 //! Rounds in which every cell has its turn.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::arguments::Options;
-use crate::figure::{Figure, Measurement, Metric};
-use crate::stage::{Problem, Stage};
-use crate::subjects::Subject;
+use super::{Figure, Measured, Metric, Problem, Sample, Subject};
+
+/// How often every cell has its turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounds {
+    /// Turns of each cell.
+    pub count: u32,
+    /// How long a cell works that goes by time.
+    pub time: Duration,
+    /// Whether they are too few and too short to be published.
+    pub quick: bool,
+}
 
 /// What the rounds gave.
-#[derive(Debug, Default)]
-pub(crate) struct Results {
+#[derive(Debug)]
+pub struct Results<S> {
     /// By figure, case, subject and metric: one number a round.
-    numbers: BTreeMap<(&'static str, String, Subject, &'static str), Vec<f64>>,
-    problems: BTreeMap<(&'static str, String, Subject), Problem>,
+    numbers: BTreeMap<(&'static str, String, S, &'static str), Vec<f64>>,
+    problems: BTreeMap<(&'static str, String, S), Problem>,
 }
 
 /// Median and range of a cell's rounds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
+pub struct Spread {
+    /// The one in the middle.
+    pub median: f64,
+    /// The least.
+    pub min: f64,
+    /// The most.
+    pub max: f64,
 }
 
-/// Runs every round. Within one, each figure begins with another subject than in the last.
-pub(crate) fn rounds(options: &Options, figures: &[Figure], stage: &Stage) -> Results {
-    let mut results = Results::default();
-    for round in 0..options.rounds {
+/// Runs every round, in which `measure` does each cell. Within one, each figure begins with another
+/// subject than in the last.
+pub fn rounds<M: Measured>(
+    rounds: &Rounds,
+    figures: &[Figure<M>],
+    measure: impl Fn(&M) -> Result<Sample, Problem>,
+) -> Results<M::Subject> {
+    let mut results = Results {
+        numbers: BTreeMap::new(),
+        problems: BTreeMap::new(),
+    };
+    for round in 0..rounds.count {
         for figure in figures {
-            eprintln!("round {} of {}: {}", round + 1, options.rounds, figure.name);
-            let mut measurements: Vec<&Measurement> = figure.measurements.iter().collect();
+            eprintln!("round {} of {}: {}", round + 1, rounds.count, figure.name);
+            let mut measurements: Vec<&M> = figure.measurements.iter().collect();
             measurements.rotate_left(round as usize % figure.measurements.len());
             for measurement in measurements {
-                results.add(figure, measurement, stage.measure(options, measurement));
+                results.add(figure.name, measurement, measure(measurement));
             }
         }
     }
     results
 }
 
-impl Results {
-    fn add(
+impl<S: Subject> Results<S> {
+    fn add<M: Measured<Subject = S>>(
         &mut self,
-        figure: &Figure,
-        measurement: &Measurement,
-        outcome: Result<crate::cell::Sample, Problem>,
+        figure: &'static str,
+        measurement: &M,
+        outcome: Result<Sample, Problem>,
     ) {
-        let place = (figure.name, measurement.case.clone(), measurement.subject);
+        let place = (figure, measurement.case().to_owned(), measurement.subject());
         let sample = match outcome {
             Ok(sample) => sample,
             Err(problem) => {
-                eprintln!("{} {:?}: {problem}", figure.name, measurement.subject);
+                eprintln!("{figure} {:?}: {problem}", measurement.subject());
                 self.problems.insert(place, problem);
                 return;
             }
         };
-        for metric in measurement.shows {
+        for metric in measurement.shows() {
             match sample.get(metric.key) {
                 Some(number) => self
                     .numbers
@@ -70,12 +90,16 @@ impl Results {
         }
     }
 
-    /// What `subject` did; its problem, when a round of it had one.
-    pub(crate) fn of(
+    /// What `subject` did.
+    ///
+    /// # Errors
+    ///
+    /// Its problem, when a round of it had one; or that it isn't measured.
+    pub fn of<M: Measured<Subject = S>>(
         &self,
-        figure: &Figure,
+        figure: &Figure<M>,
         case: &str,
-        subject: Subject,
+        subject: S,
         metric: Metric,
     ) -> Result<Spread, Problem> {
         if let Some(problem) = self.problems.get(&(figure.name, case.to_owned(), subject)) {
@@ -88,7 +112,7 @@ impl Results {
     }
 
     /// Whether nothing failed. What was skipped for want of a tool has not.
-    pub(crate) fn all_ran(&self) -> bool {
+    pub fn all_ran(&self) -> bool {
         !self
             .problems
             .values()

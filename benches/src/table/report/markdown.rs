@@ -1,34 +1,37 @@
 //! Two tables: the targets, and everything that was measured.
 
-use crate::arguments::Options;
-use crate::figure::{Bound, Figure, Good, Target};
-use crate::run::{Results, Spread};
-use crate::setting::Setting;
-use crate::stage::Problem;
-use crate::subjects::Subject;
-use crate::verdict::{Judged, Verdict, judge};
+use crate::table::{
+    Bound, Figure, Good, Judged, Measured, Problem, Results, Rounds, Setting, Spread, Target,
+    Verdict, judge,
+};
 
-pub(crate) fn print(options: &Options, setting: &Setting, figures: &[Figure], results: &Results) {
-    println!("{}", head(options, setting));
-    println!("{}", targets(options, figures, results));
-    println!("{}", measured(options, figures, results));
+/// Prints them, below what has to stand beside a number.
+pub fn print<M: Measured>(
+    rounds: &Rounds,
+    setting: &Setting,
+    figures: &[Figure<M>],
+    results: &Results<M::Subject>,
+) {
+    println!("{}", head(rounds, setting));
+    println!("{}", targets(setting.ours, figures, results));
+    println!("{}", measured(setting.ours, figures, results));
 }
 
-fn head(options: &Options, setting: &Setting) -> String {
-    let rounds = match options.rounds {
+fn head(rounds: &Rounds, setting: &Setting) -> String {
+    let count = match rounds.count {
         1 => "1 round".to_owned(),
-        rounds => format!("{rounds} rounds"),
+        count => format!("{count} rounds"),
     };
     format!(
-        "{}, {} cores; {}; {}; respool {} at commit {}; {rounds} of {:?}{}.\n`{}`\n",
+        "{}, {} cores; {}; {}; respool {} at commit {}; {count} of {:?}{}.\n`{}`\n",
         setting.processor,
         setting.cores,
         setting.server,
         setting.peers.join(", "),
         setting.backend,
         setting.commit.as_deref().unwrap_or("unknown"),
-        options.time,
-        match options.quick {
+        rounds.time,
+        match rounds.quick {
             true => ", too few and too short to publish",
             false => "",
         },
@@ -36,15 +39,18 @@ fn head(options: &Options, setting: &Setting) -> String {
     )
 }
 
-fn targets(options: &Options, figures: &[Figure], results: &Results) -> String {
+fn targets<M: Measured>(
+    ours: &str,
+    figures: &[Figure<M>],
+    results: &Results<M::Subject>,
+) -> String {
     let mut table = format!(
-        "| figure | {} | best peer | ratio | target | |\n|---|---|---|---|---|---|\n",
-        Subject::Ours.name(options.backend.name, true)
+        "| figure | respool {ours} | best peer | ratio | target | |\n|---|---|---|---|---|---|\n",
     );
     for figure in figures {
         for judged in judge(figure, results) {
             let peer = judged.peer.map_or_else(String::new, |(subject, spread)| {
-                let name = figure.name_of(subject, &judged.target.case, options.backend.name);
+                let name = figure.name_of(subject, &judged.target.case, ours);
                 format!("{} ({name})", shown(spread.median))
             });
             table += &format!(
@@ -57,7 +63,7 @@ fn targets(options: &Options, figures: &[Figure], results: &Results) -> String {
                 judged
                     .ratio()
                     .map_or_else(String::new, |ratio| format!("{ratio:.2}")),
-                bound(options, figure, &judged),
+                bound(ours, figure, &judged),
                 match &judged.verdict {
                     Verdict::Met => "met".to_owned(),
                     Verdict::Missed => "**missed**".to_owned(),
@@ -69,7 +75,7 @@ fn targets(options: &Options, figures: &[Figure], results: &Results) -> String {
     table
 }
 
-fn what(figure: &Figure, target: &Target) -> String {
+fn what<M: Measured>(figure: &Figure<M>, target: &Target<M::Subject>) -> String {
     let case = match &*target.case {
         "" => String::new(),
         case => format!(", {case}"),
@@ -77,7 +83,7 @@ fn what(figure: &Figure, target: &Target) -> String {
     format!("{}{case} ({})", figure.title, target.metric.unit)
 }
 
-fn bound(options: &Options, figure: &Figure, judged: &Judged<'_>) -> String {
+fn bound<M: Measured>(ours: &str, figure: &Figure<M>, judged: &Judged<'_, M::Subject>) -> String {
     let target = judged.target;
     let sign = match target.metric.good {
         Good::Less => "≤",
@@ -88,24 +94,28 @@ fn bound(options: &Options, figure: &Figure, judged: &Judged<'_>) -> String {
         Bound::Fixed(figure) => format!("{sign} {}", shown(*figure)),
         Bound::OfBest(factor, of) => format!("{sign} {factor:.2} × {}", of.name),
         Bound::Above(more, of) => {
-            let name = figure.name_of(*of, &target.case, options.backend.name);
+            let name = figure.name_of(*of, &target.case, ours);
             format!("{sign} {name} + {more}")
         }
     }
 }
 
-fn measured(options: &Options, figures: &[Figure], results: &Results) -> String {
+fn measured<M: Measured>(
+    ours: &str,
+    figures: &[Figure<M>],
+    results: &Results<M::Subject>,
+) -> String {
     let mut table = "| figure | | subject | median | min–max |\n|---|---|---|---|---|\n".to_owned();
     for figure in figures {
         for measurement in &figure.measurements {
-            for &metric in measurement.shows {
-                let case = match &*measurement.case {
+            for &metric in measurement.shows() {
+                let case = match measurement.case() {
                     "" => metric.unit.to_owned(),
                     case => format!("{case}, {}", metric.unit),
                 };
-                let backend = options.backend.name;
-                let subject = figure.name_of(measurement.subject, &measurement.case, backend);
-                let row = match results.of(figure, &measurement.case, measurement.subject, metric) {
+                let subject = measurement.name(ours);
+                let outcome = results.of(figure, measurement.case(), measurement.subject(), metric);
+                let row = match outcome {
                     Ok(spread) => format!("{} | {}", shown(spread.median), range(spread)),
                     Err(problem) => format!("{} |", told(&problem)),
                 };

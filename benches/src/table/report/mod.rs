@@ -1,4 +1,4 @@
 //! The figures for people and for programs.
 
-pub(crate) mod json;
-pub(crate) mod markdown;
+pub mod json;
+pub mod markdown;

@@ -3,17 +3,15 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::arguments::Options;
-use crate::figure::{Bound, Figure, Good, Metric};
-use crate::run::{Results, Spread};
-use crate::setting::Setting;
-use crate::verdict::{Judged, Verdict, judge};
+use crate::table::{
+    Bound, Figure, Good, Judged, Measured, Metric, Results, Rounds, Setting, Spread, Verdict, judge,
+};
 
 /// The version of the document's form. Fields may be added under the same number.
 const SCHEMA: u32 = 1;
 
 #[derive(Debug, Serialize)]
-struct Measured<'a> {
+struct Row<'a> {
     case: &'a str,
     subject: String,
     #[serde(flatten)]
@@ -23,32 +21,37 @@ struct Measured<'a> {
     problem: Option<String>,
 }
 
-pub(crate) fn print(
-    options: &Options,
+/// Prints it.
+///
+/// # Errors
+///
+/// What serde says of a number that JSON doesn't have.
+pub fn print<M: Measured>(
+    rounds: &Rounds,
     setting: &Setting,
-    figures: &[Figure],
-    results: &Results,
+    figures: &[Figure<M>],
+    results: &Results<M::Subject>,
 ) -> Result<(), String> {
     let figures: Vec<Value> = figures
         .iter()
         .map(|figure| {
             let targets: Vec<Value> = judge(figure, results)
                 .iter()
-                .map(|judged| target(options, figure, judged))
+                .map(|judged| target(setting.ours, figure, judged))
                 .collect();
             json!({
                 "name": figure.name,
                 "title": figure.title,
                 "targets": targets,
-                "measured": measured(options, figure, results),
+                "measured": measured(setting.ours, figure, results),
             })
         })
         .collect();
     let document = json!({
         "schema": SCHEMA,
         "setting": setting,
-        "rounds": options.rounds,
-        "quick": options.quick,
+        "rounds": rounds.count,
+        "quick": rounds.quick,
         "figures": figures,
     });
     let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
@@ -56,16 +59,18 @@ pub(crate) fn print(
     Ok(())
 }
 
-fn measured<'a>(options: &Options, figure: &'a Figure, results: &Results) -> Vec<Measured<'a>> {
+fn measured<'a, M: Measured>(
+    ours: &str,
+    figure: &'a Figure<M>,
+    results: &Results<M::Subject>,
+) -> Vec<Row<'a>> {
     let mut measured = Vec::new();
     for cell in &figure.measurements {
-        for &metric in cell.shows {
-            let outcome = results.of(figure, &cell.case, cell.subject, metric);
-            measured.push(Measured {
-                case: &cell.case,
-                subject: cell
-                    .subject
-                    .name(options.backend.name, cell.work.asks_a_server()),
+        for &metric in cell.shows() {
+            let outcome = results.of(figure, cell.case(), cell.subject(), metric);
+            measured.push(Row {
+                case: cell.case(),
+                subject: cell.name(ours),
                 metric,
                 spread: outcome.as_ref().ok().copied(),
                 problem: outcome.err().map(|problem| problem.to_string()),
@@ -75,9 +80,9 @@ fn measured<'a>(options: &Options, figure: &'a Figure, results: &Results) -> Vec
     measured
 }
 
-fn target(options: &Options, figure: &Figure, judged: &Judged<'_>) -> Value {
+fn target<M: Measured>(ours: &str, figure: &Figure<M>, judged: &Judged<'_, M::Subject>) -> Value {
     let target = judged.target;
-    let name = |peer| figure.name_of(peer, &target.case, options.backend.name);
+    let name = |peer| figure.name_of(peer, &target.case, ours);
     let bound = match &target.bound {
         Bound::Fixed(figure) => json!({ "figure": figure }),
         Bound::OfBest(factor, of) => {

@@ -4,51 +4,59 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use crate::arguments::Options;
-
-/// The libraries that are compared.
-const PEERS: [&str; 7] = [
-    "bb8",
-    "bb8-redis",
-    "deadpool",
-    "deadpool-redis",
-    "mobc",
-    "mobc-redis",
-    "tokio",
-];
+/// The program whose numbers they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// What cargo is told to run it.
+    pub run: &'static str,
+    /// The crates that are compared.
+    pub peers: &'static [&'static str],
+}
 
 /// Where and with what it was measured.
 #[derive(Debug, Serialize)]
-pub(crate) struct Setting {
-    pub(crate) processor: String,
-    pub(crate) cores: usize,
-    pub(crate) server: String,
+pub struct Setting {
+    /// Its model.
+    pub processor: String,
+    /// How many this process may use.
+    pub cores: usize,
+    /// Kind and version.
+    pub server: String,
+    /// The backend's name.
+    #[serde(skip)]
+    pub ours: &'static str,
     /// What the backend says it is built with.
-    pub(crate) backend: String,
-    pub(crate) peers: Vec<String>,
-    pub(crate) commit: Option<String>,
-    pub(crate) command: String,
+    pub backend: String,
+    /// Names and versions.
+    pub peers: Vec<String>,
+    /// Of this repository.
+    pub commit: Option<String>,
+    /// What repeats it.
+    pub command: String,
 }
 
 impl Setting {
-    pub(crate) fn look(options: &Options, server: String) -> Setting {
-        let backend = options.backend;
+    /// Looks at this machine, on which `program` measures `backend`.
+    pub fn look(program: Program, backend: &respool::BackendInfo, server: String) -> Setting {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         Setting {
             processor: processor().unwrap_or_else(|| "unknown processor".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             server,
+            ours: backend.name,
             backend: format!(
                 "{} ({}, {})",
                 backend.name, backend.library, backend.redis_crate
             ),
-            peers: PEERS
+            peers: program
+                .peers
                 .iter()
                 .filter_map(|name| Some(format!("{name} {}", locked(name)?)))
                 .collect(),
             commit: commit(),
             command: format!(
-                "cargo run --release -p respool-benches --bin figures -- {}",
+                "cargo run --release -p respool-benches {} -- {}",
+                program.run,
                 arguments.join(" ")
             )
             .trim_end_matches([' ', '-'])
@@ -66,8 +74,8 @@ fn processor() -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// The version that was compiled in.
-fn locked(name: &str) -> Option<&'static str> {
+/// The version that is compiled in of a crate in Cargo.lock.
+pub fn locked(name: &str) -> Option<&'static str> {
     let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
     lock.split_once(&format!("name = \"{name}\"\nversion = \""))?
         .1
@@ -83,16 +91,4 @@ fn commit() -> Option<String> {
         .ok()?;
     let commit = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !commit.trim().is_empty()).then(|| commit.trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_peer_has_its_version() {
-        for name in PEERS {
-            assert!(locked(name).is_some(), "{name} is not in Cargo.lock");
-        }
-    }
 }

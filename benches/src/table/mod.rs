@@ -1,0 +1,17 @@
+//! Tables of figures: measurements in a process each, the subjects in turns, and targets that judge
+//! them. `figures` and `shared` are two such tables; what they measure is theirs, how it is asked
+//! and shown is here.
+
+mod figure;
+mod process;
+mod report;
+mod run;
+mod setting;
+mod verdict;
+
+pub use figure::{Bound, Figure, Good, Group, Measured, Metric, Subject, Target};
+pub use process::{Problem, Process, Sample, answer, finish, last_core, pin};
+pub use report::{json, markdown};
+pub use run::{Results, Rounds, Spread, rounds};
+pub use setting::{Program, Setting, locked};
+pub use verdict::{Judged, Verdict, judge};
