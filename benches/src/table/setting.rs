@@ -74,10 +74,10 @@ fn processor() -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// The version that is compiled in of a crate in Cargo.lock.
+/// The version of a crate in Cargo.lock; the newest, where backends need several.
 pub fn locked(name: &str) -> Option<&'static str> {
     let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
-    lock.split_once(&format!("name = \"{name}\"\nversion = \""))?
+    lock.rsplit_once(&format!("name = \"{name}\"\nversion = \""))?
         .1
         .split('"')
         .next()
