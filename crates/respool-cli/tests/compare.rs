@@ -88,11 +88,22 @@ fn json_is_one_document_with_every_promised_field() {
     for name in ["mobc", "mobc-redis", "multiplexed"] {
         assert!(is(name, "backend", "checkout"), "{name}");
     }
-    assert!(is("multiplexed", "backend", "shared"));
+    for name in ["native", "multiplexed", "deadpool"] {
+        assert!(is(name, "backend", "shared"), "{name}");
+    }
+    let per_command = |name: &str| {
+        let shared = subjects
+            .iter()
+            .find(|subject| subject["name"] == name && subject["mode"] == "shared");
+        shared.unwrap()["per_command"].as_bool().unwrap()
+    };
+    assert!(per_command("deadpool") && !per_command("multiplexed"));
     for name in ["bb8-redis", "deadpool-redis", "mobc-redis"] {
         assert!(is(name, "stock", "checkout"), "{name}");
     }
-    assert!(is("ConnectionManager", "stock", "shared"));
+    for name in ["ConnectionManager", "MultiplexedConnection"] {
+        assert!(is(name, "stock", "shared"), "{name}");
+    }
 }
 
 #[test]
@@ -102,6 +113,8 @@ fn the_table_names_the_server_first_and_has_no_colours_in_a_file() {
     assert!(output.status.success(), "{output:?}");
     assert!(text.starts_with("Server: "), "{text}");
     assert!(text.contains("mobc") && text.contains("p999"), "{text}");
+    let [taken, shared] = ["A connection taken", "One client shared"].map(|title| text.find(title));
+    assert!(taken.unwrap() < shared.unwrap(), "{text}");
     assert!(text.contains("Repeat it: respool compare"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
     for line in text.lines().filter(|line| !line.starts_with("Repeat it:")) {
@@ -284,7 +297,7 @@ async fn an_interrupt_prints_what_there_is_and_leaves_no_key() {
 
     let server = RedisServer::start().await.unwrap();
     let child = respool(&["compare", "--rounds", "500", "--duration", "20ms", "--json"])
-        .args(["--subject", "mobc", "--url", &server.url()])
+        .args(["--subject", "bb8-redis", "--url", &server.url()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -22,7 +22,7 @@ pub(crate) struct Summary {
     pub(crate) least_to_most_served: f64,
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
-    /// Its median of operations a second, as a part of the best subject's.
+    /// Its median of operations a second, as a part of that of the best of its mode.
     pub(crate) ratio_to_best: f64,
 }
 
@@ -34,13 +34,18 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 
-/// The summaries of those who were measured, the best first.
+/// The summaries of those who were measured, by mode, in each the best first.
 pub(crate) fn summarize(results: &[SubjectResult]) -> Vec<Summary> {
     let mut summaries: Vec<Summary> = results.iter().filter_map(Summary::of).collect();
-    summaries.sort_by(|one, other| other.ops_per_s.median.total_cmp(&one.ops_per_s.median));
-    let best = summaries.first().map_or(0.0, |best| best.ops_per_s.median);
-    for summary in &mut summaries {
-        summary.ratio_to_best = ratio(summary.ops_per_s.median, best);
+    summaries.sort_by(|one, other| {
+        let modes = one.subject.mode.cmp(&other.subject.mode);
+        modes.then_with(|| other.ops_per_s.median.total_cmp(&one.ops_per_s.median))
+    });
+    for of_a_mode in summaries.chunk_by_mut(|one, other| one.subject.mode == other.subject.mode) {
+        let best = of_a_mode[0].ops_per_s.median;
+        for summary in of_a_mode {
+            summary.ratio_to_best = ratio(summary.ops_per_s.median, best);
+        }
     }
     summaries
 }
@@ -126,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::compare::server::Figures;
+    use crate::compare::subjects::Mode;
 
     /// A second in which the tasks were served so many times each.
     fn second(served: &[u64]) -> Measurement {
@@ -141,8 +147,13 @@ mod tests {
     }
 
     fn result(measurements: Vec<Measurement>) -> SubjectResult {
+        result_of(Mode::Checkout, measurements)
+    }
+
+    fn result_of(mode: Mode, measurements: Vec<Measurement>) -> SubjectResult {
+        let mut subjects = Subject::all().unwrap().into_iter();
         SubjectResult {
-            subject: Subject::all().unwrap().swap_remove(0),
+            subject: subjects.find(|subject| subject.mode == mode).unwrap(),
             measurements,
             measured_figures: Some(Figures {
                 commands: 120,
@@ -175,6 +186,22 @@ mod tests {
         assert_eq!(summaries[1].ops_per_s.max, 30.0);
         assert_eq!(summaries[1].server_commands_per_op, Some(3.0));
         assert_eq!(summaries[1].connections_opened, None);
+    }
+
+    #[test]
+    fn each_mode_has_a_best_of_its_own() {
+        let results = [
+            result_of(Mode::Shared, vec![second(&[100])]),
+            result_of(Mode::Checkout, vec![second(&[10])]),
+            result_of(Mode::Shared, vec![second(&[200])]),
+        ];
+        let of_best: Vec<(Mode, f64)> = summarize(&results)
+            .iter()
+            .map(|summary| (summary.subject.mode, summary.ratio_to_best))
+            .collect();
+        let shared = [(Mode::Shared, 1.0), (Mode::Shared, 0.5)];
+        assert_eq!(of_best[..1], [(Mode::Checkout, 1.0)]);
+        assert_eq!(of_best[1..], shared);
     }
 
     #[test]

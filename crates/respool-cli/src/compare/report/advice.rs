@@ -52,8 +52,9 @@ fn best_backend(summaries: &[Summary]) -> Option<String> {
 }
 
 fn need_for_a_pool(summaries: &[Summary]) -> Option<String> {
-    let shared = best(summaries, Mode::Shared, None)?;
-    let checkout = best(summaries, Mode::Checkout, None)?;
+    // A client that takes a connection for each command needs its pool.
+    let shared = best(summaries, Mode::Shared, |subject| !subject.per_command)?;
+    let checkout = best(summaries, Mode::Checkout, |_| true)?;
     let times = shared.ops_per_s.median / checkout.ops_per_s.median;
     Some(if times >= WORTH_SHARING {
         format!(
@@ -234,15 +235,19 @@ fn wrapped(text: &str) -> String {
 }
 
 fn best_of(summaries: &[Summary], mode: Mode, kind: Kind) -> Option<&Summary> {
-    best(summaries, mode, Some(kind))
+    best(summaries, mode, |subject| subject.kind == kind)
 }
 
-/// The first of a kind that did anything: summaries come best first.
-fn best(summaries: &[Summary], mode: Mode, kind: Option<Kind>) -> Option<&Summary> {
+/// The first that is wanted and did anything: in each mode, summaries come best first.
+fn best(
+    summaries: &[Summary],
+    mode: Mode,
+    is_wanted: impl Fn(&Subject) -> bool,
+) -> Option<&Summary> {
     summaries.iter().find(|summary| {
         summary.ops_per_s.median > 0.0
             && summary.subject.mode == mode
-            && kind.is_none_or(|kind| summary.subject.kind == kind)
+            && is_wanted(&summary.subject)
     })
 }
 

@@ -1,15 +1,14 @@
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use crate::compare::Options;
-use crate::compare::subjects::Kind;
+use crate::compare::subjects::{Kind, Mode};
 use crate::compare::summary::Summary;
 
 /// The widest bar, in characters: the best subject's.
 const BAR: usize = 8;
 /// Fits a terminal of 100 columns.
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 10] = [
     "subject",
-    "mode",
     "ops/s",
     "min–max",
     "p50",
@@ -21,9 +20,9 @@ const HEADER: [&str; 11] = [
     "of best",
 ];
 /// Columns that belong with the one on their right: the median with its spread, the latencies.
-const CLOSE_TO_THE_NEXT: [usize; 3] = [2, 4, 5];
+const CLOSE_TO_THE_NEXT: [usize; 3] = [1, 3, 4];
 
-/// The table of a comparison, the best subject first.
+/// The table of a comparison, a section for each mode, in each the best subject first.
 pub(super) fn render(options: &Options, summaries: &[Summary]) -> String {
     let workload = &options.workload;
     let mut table = Table::new();
@@ -40,7 +39,7 @@ pub(super) fn render(options: &Options, summaries: &[Summary]) -> String {
         column.set_padding((0, 2));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
-        if (2..10).contains(&index) {
+        if (1..9).contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         if CLOSE_TO_THE_NEXT.contains(&index) {
@@ -48,7 +47,17 @@ pub(super) fn render(options: &Options, summaries: &[Summary]) -> String {
         }
     }
     table.style_text_only();
-    let rows: Vec<String> = table.lines().map(|row| row.trim_end().to_owned()).collect();
+    // One table, so that the columns of the sections stand below each other.
+    let mut lines = table.lines().map(|row| row.trim_end().to_owned());
+    let mut rows: Vec<String> = lines.next().into_iter().collect();
+    let mut section = None;
+    for (row, summary) in lines.zip(summaries) {
+        let mode = summary.subject.mode;
+        if section.replace(mode) != Some(mode) {
+            rows.extend([String::new(), title(mode).to_owned()]);
+        }
+        rows.push(row);
+    }
     format!(
         "\n{} tasks on {} connections, values of {} bytes, {:.0} % reads; {} of {:?}\n\n\
          {rows}\n\n\
@@ -57,7 +66,8 @@ pub(super) fn render(options: &Options, summaries: &[Summary]) -> String {
          cmds: commands at the server for\neach operation. conns: connections opened in all. \
          even: turns of the least served task, as a\npart of the most served one's. \
          *: stock, with its defaults\n\
-         (mobc-redis keeps two idle connections).",
+         (mobc-redis keeps two idle connections). †: has no lanes, so that its client takes a\n\
+         connection for each command.",
         workload.tasks,
         workload.pool_size,
         workload.value_size,
@@ -71,16 +81,25 @@ pub(super) fn render(options: &Options, summaries: &[Summary]) -> String {
     )
 }
 
+fn title(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Checkout => "A connection taken for each operation",
+        Mode::Shared => "One client shared by all tasks",
+    }
+}
+
 fn row(summary: &Summary) -> Vec<Cell> {
     let subject = &summary.subject;
     let name = match subject.kind {
-        Kind::Backend => Cell::new(subject.name).add_attribute(Attribute::Bold),
+        Kind::Backend => {
+            let mark = if subject.per_command { "†" } else { "" };
+            Cell::new(format!("{}{mark}", subject.name)).add_attribute(Attribute::Bold)
+        }
         Kind::Stock => Cell::new(format!("{}*", subject.name)),
     };
     let even = format!("{:.2}", summary.least_to_most_served);
     vec![
         name,
-        Cell::new(subject.mode.to_string()),
         Cell::new(thousands(summary.ops_per_s.median)),
         Cell::new(format!(
             "{}–{}",

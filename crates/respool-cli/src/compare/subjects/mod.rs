@@ -14,12 +14,14 @@ use crate::failure::Failure;
 use stock::StockPool;
 
 /// One of those who are compared. Two may share a name: a wrapped pool is compared with the pool as
-/// it comes, and a backend with lanes takes part in both modes.
+/// it comes, and a backend takes part in both modes.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) mode: Mode,
+    /// A shared client that takes a connection for each command: its backend has no lanes.
+    pub(crate) per_command: bool,
     /// The libraries that do the work, with their versions.
     pub(crate) versions: String,
     recipe: Recipe,
@@ -36,12 +38,12 @@ pub(crate) enum Kind {
 }
 
 /// How its users share connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Mode {
     /// Each operation takes a connection and gives it back.
     Checkout,
-    /// All tasks share the connection; each has a clone of the handle.
+    /// All tasks share one client; each has a clone of the handle.
     Shared,
 }
 
@@ -56,27 +58,27 @@ impl Subject {
     pub(crate) fn all() -> Result<Vec<Subject>, Failure> {
         let mut subjects = Vec::new();
         for entry in respool::backends() {
-            subjects.push(Subject::of_backend(entry, Mode::Checkout));
             let has_lanes = (entry.build)(PoolConfig::default())?.capabilities().lanes;
-            if has_lanes {
-                subjects.push(Subject::of_backend(entry, Mode::Shared));
-            }
+            subjects.push(Subject::of_backend(entry, Mode::Checkout, false));
+            subjects.push(Subject::of_backend(entry, Mode::Shared, !has_lanes));
         }
-        subjects.extend(StockPool::ALL.map(|pool| Subject {
+        subjects.extend(StockPool::ALL.iter().map(|&pool| Subject {
             name: pool.name(),
             kind: Kind::Stock,
             mode: pool.mode(),
+            per_command: false,
             versions: pool.versions().to_owned(),
             recipe: Recipe::Stock(pool),
         }));
         Ok(subjects)
     }
 
-    fn of_backend(entry: &BackendEntry, mode: Mode) -> Self {
+    fn of_backend(entry: &BackendEntry, mode: Mode, per_command: bool) -> Self {
         Subject {
             name: entry.info.name,
             kind: Kind::Backend,
             mode,
+            per_command,
             versions: format!("{}, {}", entry.info.library, entry.info.redis_crate),
             recipe: Recipe::Backend(*entry),
         }

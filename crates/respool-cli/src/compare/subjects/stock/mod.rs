@@ -4,6 +4,9 @@ mod bb8_redis;
 mod connection_manager;
 mod deadpool_redis;
 mod mobc_redis;
+mod multiplexed_connection;
+#[cfg(feature = "peers")]
+mod peers;
 
 use std::error::Error;
 
@@ -18,14 +21,24 @@ pub(super) enum StockPool {
     ConnectionManager,
     DeadpoolRedis,
     MobcRedis,
+    MultiplexedConnection,
+    #[cfg(feature = "peers")]
+    Fred,
+    #[cfg(feature = "peers")]
+    Rustis,
 }
 
 impl StockPool {
-    pub(super) const ALL: [StockPool; 4] = [
+    pub(super) const ALL: &[StockPool] = &[
         StockPool::Bb8Redis,
         StockPool::DeadpoolRedis,
         StockPool::MobcRedis,
         StockPool::ConnectionManager,
+        StockPool::MultiplexedConnection,
+        #[cfg(feature = "peers")]
+        StockPool::Fred,
+        #[cfg(feature = "peers")]
+        StockPool::Rustis,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -34,13 +47,18 @@ impl StockPool {
             StockPool::ConnectionManager => "ConnectionManager",
             StockPool::DeadpoolRedis => "deadpool-redis",
             StockPool::MobcRedis => "mobc-redis",
+            StockPool::MultiplexedConnection => "MultiplexedConnection",
+            #[cfg(feature = "peers")]
+            StockPool::Fred => "fred",
+            #[cfg(feature = "peers")]
+            StockPool::Rustis => "rustis",
         }
     }
 
     pub(super) fn mode(self) -> Mode {
         match self {
-            StockPool::ConnectionManager => Mode::Shared,
             StockPool::Bb8Redis | StockPool::DeadpoolRedis | StockPool::MobcRedis => Mode::Checkout,
+            _ => Mode::Shared,
         }
     }
 
@@ -48,9 +66,13 @@ impl StockPool {
     pub(super) fn versions(self) -> &'static str {
         match self {
             StockPool::Bb8Redis => "bb8-redis 0.26.0, bb8 0.9.1, redis 1.8.1",
-            StockPool::ConnectionManager => "redis 1.8.1",
+            StockPool::ConnectionManager | StockPool::MultiplexedConnection => "redis 1.8.1",
             StockPool::DeadpoolRedis => "deadpool-redis 0.23.1, deadpool 0.13.1, redis 1.8.1",
             StockPool::MobcRedis => "mobc-redis 0.9.0, mobc 0.9.0, redis 0.28.2",
+            #[cfg(feature = "peers")]
+            StockPool::Fred => "fred 10.1.0",
+            #[cfg(feature = "peers")]
+            StockPool::Rustis => "rustis 0.27.2",
         }
     }
 
@@ -63,6 +85,13 @@ impl StockPool {
             StockPool::ConnectionManager => Box::new(connection_manager::open(config).await?),
             StockPool::DeadpoolRedis => Box::new(deadpool_redis::open(config)?),
             StockPool::MobcRedis => Box::new(mobc_redis::open(config)?),
+            StockPool::MultiplexedConnection => {
+                Box::new(multiplexed_connection::open(config).await?)
+            }
+            #[cfg(feature = "peers")]
+            StockPool::Fred => Box::new(peers::fred(config).await?),
+            #[cfg(feature = "peers")]
+            StockPool::Rustis => Box::new(peers::rustis(config).await?),
         })
     }
 }
