@@ -128,7 +128,8 @@ fn features() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs each benchmark and each cell of the figures once, to see that it works; it judges nothing.
+/// Runs each benchmark and each cell of the two tables once, to see that it works; it judges nothing.
+/// The shared clients go without the feature `peers`, which takes long to compile.
 fn benches() -> Result<(), String> {
     let server = redis::find_or_install()?;
     step::run(
@@ -137,13 +138,16 @@ fn benches() -> Result<(), String> {
             .args(["-p", "respool-benches", "--", "--test"])
             .env(redis::VARIABLE, &server),
     )?;
-    step::run(
-        "benches (figures)",
-        workspace::cargo("run")
-            .args(["--release", "-p", "respool-benches", "--bin", "figures"])
-            .args(["--", "--quick"])
-            .env(redis::VARIABLE, &server),
-    )
+    for table in ["figures", "shared"] {
+        step::run(
+            &format!("benches ({table})"),
+            workspace::cargo("run")
+                .args(["--release", "-p", "respool-benches", "--bin", table])
+                .args(["--", "--quick"])
+                .env(redis::VARIABLE, &server),
+        )?;
+    }
+    Ok(())
 }
 
 fn compare() -> Result<(), String> {
