@@ -5,7 +5,6 @@
 //! how to read it. Every cell has a process and a server of its own, the subjects take turns, and a
 //! target that is missed is printed as missed.
 
-mod arguments;
 mod catalogue;
 mod cell;
 mod figure;
@@ -16,9 +15,9 @@ mod work;
 use std::process::ExitCode;
 
 use clap::Parser;
-use respool_benches::table::{Program, Setting, answer, json, markdown, rounds};
-
-use arguments::{Arguments, Hidden};
+use respool_benches::table::{
+    Asked, Hidden, Options, Program, Setting, answer, json, markdown, rounds,
+};
 
 const PROGRAM: Program = Program {
     run: if cfg!(feature = "peers") {
@@ -33,12 +32,21 @@ const PROGRAM: Program = Program {
     },
 };
 
+/// Measures the shared `Client` of a backend beside the multiplexed clients of others.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(subcommand)]
+    hidden: Option<Hidden>,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(Hidden::Cell { cell }) = &arguments.hidden {
         return answer(cell, cell::run);
     }
-    match table(&arguments) {
+    match arguments.asked.options(&catalogue::NAMES).and_then(table) {
         Ok(code) => code,
         Err(message) => {
             eprintln!("shared: {message}");
@@ -48,8 +56,7 @@ fn main() -> ExitCode {
 }
 
 /// Measures and prints. A missed target is no failure, a cell that could not run is one.
-fn table(arguments: &Arguments) -> Result<ExitCode, String> {
-    let options = arguments.options()?;
+fn table(options: Options) -> Result<ExitCode, String> {
     let figures = catalogue::figures(&options);
     let stage = stage::Stage::set(&options)?;
     // Before the rounds: the commit may be another one after them.

@@ -3,11 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use respool_benches::table::{Problem, Process, Sample, finish, last_core, pin};
+use respool_benches::table::{Options, Problem, Process, Sample, finish, last_core, pin};
 use respool_testserver::RedisServer;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::arguments::Options;
 use crate::cell::Cell;
 use crate::figure::{Measurement, Place};
 use crate::subjects::{KEY, LARGE_KEY, Subject, VALUE};

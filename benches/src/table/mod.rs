@@ -2,6 +2,7 @@
 //! them. `figures` and `shared` are two such tables; what they measure is theirs, how it is asked
 //! and shown is here.
 
+mod arguments;
 mod figure;
 mod process;
 mod report;
@@ -9,8 +10,9 @@ mod run;
 mod setting;
 mod verdict;
 
+pub use arguments::{Asked, Hidden, Options};
 pub use figure::{Bound, Figure, Good, Group, Measured, Metric, Subject, Target};
-pub use process::{Problem, Process, Sample, answer, finish, last_core, pin};
+pub use process::{Problem, Process, Sample, answer, finish, last_core, pin, sample};
 pub use report::{json, markdown};
 pub use run::{Results, Rounds, Spread, rounds};
 pub use setting::{Program, Setting, locked};

@@ -12,6 +12,14 @@ use serde::de::DeserializeOwned;
 /// What was measured in a cell, by name.
 pub type Sample = BTreeMap<String, f64>;
 
+/// A sample of those figures.
+pub fn sample<const N: usize>(figures: [(&str, f64); N]) -> Sample {
+    figures
+        .into_iter()
+        .map(|(name, figure)| (name.to_owned(), figure))
+        .collect()
+}
+
 /// Why there is no figure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Problem {

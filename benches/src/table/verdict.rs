@@ -132,8 +132,11 @@ fn as_printed(figure: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+    use std::time::Duration;
+
     use super::*;
-    use crate::table::{Group, Metric};
+    use crate::table::{Group, Metric, Rounds, rounds, sample};
 
     const NOBODY: Group<()> = Group {
         name: "nobody",
@@ -185,5 +188,76 @@ mod tests {
     fn without_a_peer_nothing_is_met() {
         let alone = verdict(Good::More, Bound::OfBest(1.5, NOBODY), 150.0, None);
         assert!(matches!(alone, Verdict::Unknown(Problem::Failed(_))));
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    enum Who {
+        Ours,
+        There,
+        Absent,
+    }
+
+    impl Subject for Who {
+        const OURS: Who = Who::Ours;
+
+        fn is_peer(self) -> bool {
+            self != Who::Ours
+        }
+    }
+
+    impl Measured for Who {
+        type Subject = Who;
+
+        fn case(&self) -> &str {
+            ""
+        }
+
+        fn subject(&self) -> Who {
+            *self
+        }
+
+        fn name(&self, _: &str) -> String {
+            format!("{self:?}")
+        }
+
+        fn shows(&self) -> &'static [Metric] {
+            const { &[metric(Good::More)] }
+        }
+    }
+
+    #[test]
+    fn the_best_of_those_who_were_not_skipped_is_not_the_best() {
+        let target = |subjects| Target {
+            case: String::new(),
+            metric: metric(Good::More),
+            bound: Bound::OfBest(
+                1.5,
+                Group {
+                    name: "peers",
+                    subjects,
+                },
+            ),
+        };
+        let figure = Figure {
+            name: "figure",
+            title: "",
+            measurements: vec![Who::Ours, Who::There, Who::Absent],
+            targets: vec![target(&[Who::There]), target(&[Who::There, Who::Absent])],
+        };
+        let once = Rounds {
+            count: 1,
+            time: Duration::ZERO,
+            quick: true,
+        };
+        let skipped = || Problem::Skipped("it isn't there".to_owned());
+        let results = rounds(&once, slice::from_ref(&figure), |who| match who {
+            Who::Ours => Ok(sample([("", 3.0)])),
+            Who::There => Ok(sample([("", 2.0)])),
+            Who::Absent => Err(skipped()),
+        });
+        let judged = judge(&figure, &results);
+        assert_eq!(judged[0].verdict, Verdict::Met);
+        assert_eq!(judged[1].verdict, Verdict::Unknown(skipped()));
+        assert_eq!(judged[1].ratio(), Some(1.5));
     }
 }

@@ -1,8 +1,9 @@
 //! get and drop alone: what the pool itself costs.
 
+use respool_benches::table::Options;
+
 use super::{BareHandOff, Bb8, DEADPOOL, Deadpool, DeadpoolTimed, LENDERS, Mobc, NO_PING, Ours};
 use super::{CROWD, TASKS, cell, each, target};
-use crate::arguments::Options;
 use crate::cell::Work;
 use crate::figure::*;
 use crate::subjects::Subject;

@@ -3,10 +3,11 @@
 mod asking;
 mod lending;
 
+use respool_benches::table::Options;
+
 use asking::*;
 use lending::*;
 
-use crate::arguments::Options;
 use crate::cell::Work;
 use crate::figure::*;
 use crate::subjects::Subject::{self, *};
@@ -104,11 +105,11 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::arguments::Arguments;
+    use crate::Arguments;
 
     fn all() -> Vec<Figure> {
         let arguments = Arguments::parse_from(["figures", "--quick"]);
-        figures(&arguments.options().unwrap())
+        figures(&arguments.asked.options(&NAMES).unwrap())
     }
 
     #[test]

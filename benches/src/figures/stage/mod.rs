@@ -2,11 +2,10 @@
 
 mod tools;
 
-use respool_benches::table::{Problem, Process, Sample, last_core, pin};
+use respool_benches::table::{Options, Problem, Process, Sample, last_core, pin};
 use respool_testserver::RedisServer;
 use tokio::runtime::Runtime;
 
-use crate::arguments::Options;
 use crate::cell::{Cell, Work};
 use crate::crates;
 use crate::figure::{How, Measurement};

@@ -2,11 +2,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::sample;
 use crate::cell::Cell;
 use crate::subjects::{Asks, VALUE};
 

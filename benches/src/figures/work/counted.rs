@@ -3,9 +3,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 
-use super::sample;
 use crate::subjects::{Asks, Lends, VALUE};
 
 /// Gets between two looks at the clock.

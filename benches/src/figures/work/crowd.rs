@@ -4,10 +4,10 @@ use std::hint::black_box;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 use respool_benches::{Crowd, crowd, high_water_mark};
 
-use super::{fill, sample};
+use super::fill;
 use crate::cell::Cell;
 use crate::subjects::{Asks, Lends, VALUE};
 

@@ -3,11 +3,11 @@
 
 use std::hint::black_box;
 
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use super::{fill, sample};
+use super::fill;
 use crate::subjects::{Asks, KEY, Lends, VALUE};
 
 const FEW: u64 = 1_000;

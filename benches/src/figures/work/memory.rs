@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use respool_benches::resident;
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 
-use super::{fill, sample};
+use super::fill;
 use crate::subjects::Asks;
 
 /// With `connections` open and idle.

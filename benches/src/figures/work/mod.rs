@@ -8,8 +8,6 @@ mod memory;
 
 use std::hint::black_box;
 
-use respool_benches::table::Sample;
-
 use crate::subjects::Lends;
 
 pub(crate) use cold_start::cold_start;
@@ -29,11 +27,4 @@ pub(crate) async fn fill(pool: &impl Lends, count: usize) {
     for _ in 0..count {
         tokio::task::yield_now().await;
     }
-}
-
-fn sample<const N: usize>(figures: [(&str, f64); N]) -> Sample {
-    figures
-        .into_iter()
-        .map(|(name, figure)| (name.to_owned(), figure))
-        .collect()
 }

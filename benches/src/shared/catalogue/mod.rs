@@ -6,7 +6,8 @@ mod one;
 use many::*;
 use one::*;
 
-use crate::arguments::Options;
+use respool_benches::table::Options;
+
 use crate::figure::*;
 use crate::subjects::Subject::{self, *};
 
@@ -94,11 +95,11 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::arguments::Arguments;
+    use crate::Arguments;
 
     fn all() -> Vec<Figure> {
         let arguments = Arguments::parse_from(["shared", "--quick"]);
-        figures(&arguments.options().unwrap())
+        figures(&arguments.asked.options(&NAMES).unwrap())
     }
 
     #[test]

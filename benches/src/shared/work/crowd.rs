@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 use respool_benches::{Crowd, crowd};
 use tokio::sync::Barrier;
 
-use super::sample;
 use crate::cell::Cell;
 use crate::subjects::{KEY, LARGE_KEY, Shares, VALUE};
 

@@ -4,11 +4,10 @@
 
 use std::hint::black_box;
 
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use super::sample;
 use crate::subjects::{KEY, Shares, VALUE};
 
 /// Turns of each task.

@@ -3,11 +3,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use respool_benches::resident;
-use respool_benches::table::Sample;
+use respool_benches::table::{Sample, sample};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::sample;
 use crate::cell::Cell;
 use crate::subjects::{KEY, Shares, VALUE};
 

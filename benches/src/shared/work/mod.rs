@@ -4,7 +4,6 @@ mod crowd;
 mod heap;
 mod in_flight;
 
-use respool_benches::table::Sample;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crowd::{gets, large_gets, mixed, sets};
@@ -28,11 +27,4 @@ pub(crate) enum Work {
     Heap,
     /// Resident memory for each GET that waits for its reply.
     InFlight,
-}
-
-fn sample<const N: usize>(figures: [(&str, f64); N]) -> Sample {
-    figures
-        .into_iter()
-        .map(|(name, figure)| (name.to_owned(), figure))
-        .collect()
 }

@@ -1,11 +1,14 @@
+//! What such a program is asked.
+
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use respool_benches::table::Rounds;
+use clap::{Args, Subcommand};
 
-/// Measures a backend of respool beside the newest bb8, deadpool and mobc.
-#[derive(Debug, Parser)]
-pub(crate) struct Arguments {
+use super::Rounds;
+
+/// The arguments that every table has.
+#[derive(Debug, Args)]
+pub struct Asked {
     /// One short round: shows that every cell runs, and little else.
     #[arg(long)]
     quick: bool,
@@ -21,28 +24,38 @@ pub(crate) struct Arguments {
     /// A document for programs instead of the tables.
     #[arg(long)]
     json: bool,
-    #[command(subcommand)]
-    pub(crate) hidden: Option<Hidden>,
 }
 
+/// What such a program is also run for.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Hidden {
+pub enum Hidden {
     /// What this program starts for each cell.
     #[command(hide = true)]
-    Cell { cell: String },
+    Cell {
+        /// As JSON.
+        cell: String,
+    },
 }
 
 /// The arguments, in the form that they are used in.
 #[derive(Debug)]
-pub(crate) struct Options {
-    pub(crate) rounds: Rounds,
-    pub(crate) backend: &'static respool::BackendInfo,
+pub struct Options {
+    /// How often and for how long.
+    pub rounds: Rounds,
+    /// The one that the targets are for.
+    pub backend: &'static respool::BackendInfo,
     only: Vec<String>,
-    pub(crate) json: bool,
+    /// For programs.
+    pub json: bool,
 }
 
-impl Arguments {
-    pub(crate) fn options(&self) -> Result<Options, String> {
+impl Asked {
+    /// Checks them; `figures` are the names of all there are.
+    ///
+    /// # Errors
+    ///
+    /// A name that isn't known, with those that are.
+    pub fn options(&self, figures: &[&str]) -> Result<Options, String> {
         let backends = respool::backends();
         let backend = match &self.backend {
             None => backends.first(),
@@ -54,8 +67,8 @@ impl Arguments {
             format!("no such backend; there are {}", names.join(", "))
         })?;
         for name in &self.only {
-            if !crate::catalogue::NAMES.contains(&&**name) {
-                let names = crate::catalogue::NAMES.join(", ");
+            if !figures.contains(&&**name) {
+                let names = figures.join(", ");
                 return Err(format!("no figure is called {name:?}; there are {names}"));
             }
         }
@@ -73,7 +86,8 @@ impl Arguments {
 }
 
 impl Options {
-    pub(crate) fn wants(&self, figure: &str) -> bool {
+    /// Whether this figure is to be measured.
+    pub fn wants(&self, figure: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == figure)
     }
 }
