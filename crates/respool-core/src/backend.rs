@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
-use crate::{CloseReason, Pool, PoolConfig, PoolError, Status};
+use crate::{CloseReason, Pool, PoolConfig, PoolError, Status, Whereabouts};
 
 /// The contract that a backend implements. Users never see it: they hold a [`Pool`].
 ///
@@ -252,8 +252,9 @@ pub enum Taken<'a> {
 /// A request ends within the time it takes to connect (at most `get_timeout`) plus
 /// `response_timeout`; when that runs out the connection is not used again (CMD-4).
 pub trait Lane: Send + Sync {
-    /// Sends one command and gives its reply.
-    fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value>;
+    /// Sends one command and gives its reply. `here` is what is known of the caller's runtime.
+    fn request<'a>(&'a self, command: &'a Cmd, here: &'a mut Whereabouts)
+    -> RedisFuture<'a, Value>;
 
     /// Sends a pipeline in one piece and gives `count` replies, leaving out the first `offset`.
     fn request_pipeline<'a>(

@@ -6,6 +6,7 @@ use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use crate::pool::Guards;
 use crate::{
     Blocking, CommandEffect, CommandError, Pool, PoolError, Retry, Session, SessionEffect,
+    Whereabouts,
 };
 
 /// The cheap handle to share between tasks: `Clone`, and a [`redis::aio::ConnectionLike`].
@@ -20,6 +21,7 @@ use crate::{
 pub struct Client {
     pool: Pool,
     retry: Retry,
+    here: Whereabouts,
 }
 
 /// How often a command is sent in all where it may be sent again.
@@ -30,6 +32,7 @@ impl Client {
         Client {
             pool,
             retry: Retry::Never,
+            here: Whereabouts::default(),
         }
     }
 
@@ -92,7 +95,10 @@ impl Client {
             return Err(self.refusal(command));
         }
         match self.pool.backend().lane() {
-            Some(lane) if effect.is_plain() => lane.request(command).await,
+            Some(lane) if effect.is_plain() => {
+                let mut here = self.here;
+                lane.request(command, &mut here).await
+            }
             _ => self.pool.get().await?.req_packed_command(command).await,
         }
     }
@@ -167,7 +173,7 @@ impl ConnectionLike for Client {
             Some(lane)
                 if self.pool.guards() == Guards::On && CommandEffect::of(command).is_plain() =>
             {
-                lane.request(command)
+                lane.request(command, &mut self.here)
             }
             _ => Box::pin(self.request(command)),
         }

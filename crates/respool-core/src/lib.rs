@@ -19,6 +19,7 @@ mod pooled_connection;
 mod retry;
 mod session;
 mod status;
+mod whereabouts;
 
 pub use backend::{
     Backend, BackendEntry, BackendInfo, Begun, Capabilities, Connection, Deadline, KnownFailure,
@@ -37,3 +38,4 @@ pub use redis;
 pub use retry::{READ_ONLY, Retry, is_read_only};
 pub use session::{Blocking, CommandEffect, Session, SessionEffect};
 pub use status::{CloseReason, ClosedCounts, Status};
+pub use whereabouts::Whereabouts;

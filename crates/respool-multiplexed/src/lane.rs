@@ -5,7 +5,9 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use respool_connect::{Dialler, LaneOfPool, Ledger, Link, RedisDial};
-use respool_core::{CloseReason, CommandError, Deadline, Lane, PoolConfig, PoolError, TimeoutKind};
+use respool_core::{
+    CloseReason, CommandError, Deadline, Lane, PoolConfig, PoolError, TimeoutKind, Whereabouts,
+};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, timeout_at};
@@ -301,7 +303,7 @@ impl Lanes {
 }
 
 impl Lane for LanesHandle {
-    fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+    fn request<'a>(&'a self, command: &'a Cmd, _: &'a mut Whereabouts) -> RedisFuture<'a, Value> {
         Box::pin(self.lanes.send(
             || respool_core::command_name(command),
             async |mut connection| connection.send_packed_command(command).await,

@@ -4,11 +4,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult, Value};
-use respool_core::{CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError};
+use respool_core::{
+    CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError, Whereabouts,
+};
 use tokio::runtime::{Handle, Id};
 
 use super::Lanes;
-use super::asker::{self, Asker, Told};
+use super::asker::{Asker, Told};
 use super::body::{Body, Core};
 use super::request::{Asked, Request};
 use super::traffic::{Patience, Size, Way};
@@ -175,7 +177,7 @@ impl Native {
             Some(packed) if packed.len() > LARGE => Size::Large,
             _ => size,
         };
-        let asker = asker::take();
+        let asker = Arc::new(Asker::new());
         let mut delay: Option<Delay> = None;
         loop {
             // Whatever changes from here on is noticed.
@@ -311,8 +313,12 @@ impl Native {
 }
 
 impl SharedLane for Native {
-    fn request<'a>(&'a self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(Request::new(self, command))
+    fn request<'a>(
+        &'a self,
+        command: &'a Cmd,
+        here: &'a mut Whereabouts,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(Request::new(self, command, here))
     }
 
     fn request_pipeline<'a>(

@@ -17,22 +17,25 @@ thread_local! {
     static SPARE: RefCell<Vec<Arc<Asker>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An asker: one that served somebody before, where there is one.
-pub(super) fn take() -> Arc<Asker> {
+/// An asker for whom `waker` waits: one that served somebody before, where there is one.
+pub(super) fn take(waker: &Waker) -> Arc<Asker> {
     let spare = SPARE.try_with(|spare| spare.try_borrow_mut().ok()?.pop());
-    match spare {
-        Ok(Some(asker)) => asker,
-        _ => Arc::new(Asker::new()),
+    if let Ok(Some(mut asker)) = spare
+        && let Some(state) = Arc::get_mut(&mut asker)
+    {
+        *state.0.get_mut().unwrap_or_else(PoisonError::into_inner) =
+            State::Waiting(Some(waker.clone()));
+        return asker;
     }
+    Arc::new(Asker(Mutex::new(State::Waiting(Some(waker.clone())))))
 }
 
 /// Keeps an asker whose answer was taken for the next to ask, if nobody else has it. Another is left
 /// in its place where that costs nothing.
 pub(super) fn keep(mut asker: Arc<Asker>) {
-    let Some(state) = Arc::get_mut(&mut asker) else {
+    if Arc::get_mut(&mut asker).is_none() {
         return;
-    };
-    *state.0.get_mut().unwrap_or_else(PoisonError::into_inner) = State::Waiting(None);
+    }
     let _ = SPARE.try_with(|spare| {
         if let Ok(mut spare) = spare.try_borrow_mut()
             && spare.len() < KEPT
@@ -74,6 +77,7 @@ impl Asker {
 
     /// Tells whoever waits, who is to be woken once nothing is locked. Nobody may wait any more.
     #[must_use]
+    #[inline]
     pub(crate) fn tell(&self, told: Told) -> Option<Waker> {
         let mut state = self.state();
         match &mut *state {
@@ -90,6 +94,7 @@ impl Asker {
         }
     }
 
+    #[inline]
     pub(crate) fn poll_told(&self, context: &mut Context<'_>) -> Poll<Told> {
         let mut state = self.state();
         match &mut *state {

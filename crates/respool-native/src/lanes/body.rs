@@ -194,6 +194,7 @@ impl Core {
 }
 
 /// What the first of those in flight is told, if `value` was the last that it waited for.
+#[inline]
 fn answer(in_flight: &mut VecDeque<Entry>, value: Value, length: usize) -> Option<Told> {
     let entry = in_flight.front_mut()?;
     let Some(replies) = &mut entry.replies else {

@@ -3,8 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use redis::{Cmd, ErrorKind, RedisResult, Value};
-use respool_core::{CloseReason, PoolError};
-use tokio::runtime::Handle;
+use respool_core::{CloseReason, Whereabouts};
 
 use super::Lanes;
 use super::ask::{Question, Sent};
@@ -19,6 +18,7 @@ use crate::connection::is_empty;
 pub(super) struct Request<'a> {
     native: &'a Native,
     command: &'a Cmd,
+    here: &'a mut Whereabouts,
     is_expected_large: bool,
     stage: Stage<'a>,
 }
@@ -33,23 +33,23 @@ enum Stage<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(native: &'a Native, command: &'a Cmd) -> Self {
+    pub(super) fn new(native: &'a Native, command: &'a Cmd, here: &'a mut Whereabouts) -> Self {
         Request {
             native,
             command,
+            here,
             is_expected_large: false,
             stage: Stage::New,
         }
     }
 
     /// The steady case: a lane is open, and takes it at once.
-    fn begin(&mut self) -> RedisResult<Stage<'a>> {
+    #[inline]
+    fn begin(&mut self, context: &Context<'_>) -> RedisResult<Stage<'a>> {
         if is_empty(self.command) {
             return Err((ErrorKind::Client, "empty command").into());
         }
-        let Ok(here) = Handle::try_current().map(|here| here.id()) else {
-            return Err(PoolError::NoRuntime.into());
-        };
+        let here = self.here.runtime()?;
         let lanes = &self.native.lanes;
         self.is_expected_large = lanes.sizes.expects_large(self.command);
         let question = Question::Command(self.command);
@@ -57,7 +57,7 @@ impl<'a> Request<'a> {
         if self.is_expected_large || packed.is_some() {
             return Ok(self.slowly());
         }
-        let asker = asker::take();
+        let asker = asker::take(context.waker());
         let sent = lanes.send(
             question,
             &mut packed,
@@ -85,6 +85,7 @@ impl<'a> Request<'a> {
         })
     }
 
+    #[cold]
     fn slowly(&self) -> Stage<'a> {
         let size = match self.is_expected_large {
             true => Size::Large,
@@ -129,7 +130,13 @@ impl Future for Request<'_> {
         let this = &mut *self;
         loop {
             match &mut this.stage {
-                Stage::New => this.stage = this.begin()?,
+                Stage::New => {
+                    this.stage = this.begin(context)?;
+                    if let Stage::Asked(_) = this.stage {
+                        // Its asker knows whom to wake.
+                        return Poll::Pending;
+                    }
+                }
                 Stage::Asked(asked) => match Pin::new(&mut *asked).poll(context) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Told::NotSent) => this.stage = this.slowly(),
@@ -171,6 +178,7 @@ impl<'a> Asked<'a> {
 impl Future for Asked<'_> {
     type Output = Told;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
         let mut has_adopted = false;
         loop {
