@@ -176,6 +176,15 @@ impl Frames {
     ///
     /// What is malformed. Nothing is to be made of the frame, nor of anything after it.
     pub fn next(&mut self, bytes: &[u8]) -> Result<Option<Ended>, Violation> {
+        if self.arrived == 0
+            && let Some(used) = whole_string(bytes)
+        {
+            return Ok(Some(Ended {
+                used,
+                kind: b'$',
+                subscribes: false,
+            }));
+        }
         let used = self.follow(bytes)?;
         Ok(used.map(|used| {
             let frame = self.frame();
@@ -412,6 +421,28 @@ impl Frames {
         }
         self.has_ended = true;
     }
+}
+
+/// The length of a string of less than a million bytes that is there whole, which most replies are.
+#[inline]
+fn whole_string(bytes: &[u8]) -> Option<usize> {
+    const MOST_DIGITS: usize = 6;
+    if *bytes.first()? != b'$' {
+        return None;
+    }
+    let mut length = 0;
+    for (index, byte) in bytes.iter().enumerate().skip(1).take(MOST_DIGITS + 1) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            length = length * 10 + usize::from(digit);
+            continue;
+        }
+        let end = index + length + 4;
+        let is_whole =
+            index > 1 && bytes[index..].starts_with(b"\r\n") && bytes.get(end - 2..end)? == b"\r\n";
+        return is_whole.then_some(end);
+    }
+    None
 }
 
 impl Default for Frames {

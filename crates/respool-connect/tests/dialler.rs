@@ -124,7 +124,8 @@ fn an_attempt_that_dies_with_its_runtime_is_made_anew_on_another() {
         async move { dialler.connect().await.map(drop) }
     });
     second.block_on(steering.until_begun(1));
-    first.shutdown_background();
+    // Waits until what ran there is gone.
+    drop(first);
     let link = second.block_on(async {
         let asked = tokio::spawn({
             let dialler = dialler.clone();

@@ -203,9 +203,9 @@ fn answer(in_flight: &mut VecDeque<Entry>, value: Value, length: usize) -> Optio
             false => Told::Reply(value),
         });
     };
-    replies.push(value);
-    entry.missing -= 1;
-    (entry.missing == 0).then(|| Told::Replies(std::mem::take(replies)))
+    replies.values.push(value);
+    replies.missing -= 1;
+    (replies.missing == 0).then(|| Told::Replies(std::mem::take(&mut replies.values)))
 }
 
 /// How long a lane keeps its connection while nothing is under way.

@@ -29,10 +29,14 @@ pub(crate) struct Entry {
     pub(crate) asker: Arc<Asker>,
     /// Its bytes.
     pub(crate) length: usize,
-    /// Replies that have not come.
+    /// Where it is a pipeline: its replies.
+    pub(crate) replies: Option<Box<Replies>>,
+}
+
+/// The replies to a pipeline.
+pub(crate) struct Replies {
     pub(crate) missing: usize,
-    /// Those that have, where it is a pipeline.
-    pub(crate) replies: Option<Vec<Value>>,
+    pub(crate) values: Vec<Value>,
 }
 
 /// A batch on its way: its bytes in order, piece by piece.
@@ -85,8 +89,12 @@ impl Unsent {
         self.entries.push_back(Entry {
             asker,
             length,
-            missing,
-            replies: is_pipeline.then(|| Vec::with_capacity(missing)),
+            replies: is_pipeline.then(|| {
+                Box::new(Replies {
+                    missing,
+                    values: Vec::with_capacity(missing),
+                })
+            }),
         });
     }
 
@@ -112,7 +120,7 @@ impl Unsent {
                 }
             }
             if is_wanted {
-                kept.replies += entry.missing as u64;
+                kept.replies += entry.replies.as_ref().map_or(1, |it| it.missing as u64);
                 kept.entries.push_back(entry);
             }
         }
