@@ -2,6 +2,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
 use std::{error, fmt};
 
 use line::Line;
@@ -72,6 +73,9 @@ pub struct Ended {
     /// Whether its first word is SUBSCRIBE in one of its forms, or UNSUBSCRIBE: as a request, or as
     /// the server's word for it.
     pub subscribes: bool,
+    /// Where it is nothing but a string that was given whole: where in it the text begins, which ends
+    /// two bytes before its end.
+    pub text_at: Option<NonZeroUsize>,
 }
 
 /// A frame that has arrived whole.
@@ -177,12 +181,13 @@ impl Frames {
     /// What is malformed. Nothing is to be made of the frame, nor of anything after it.
     pub fn next(&mut self, bytes: &[u8]) -> Result<Option<Ended>, Violation> {
         if self.arrived == 0
-            && let Some(used) = whole_string(bytes)
+            && let Some((text_at, used)) = whole_string(bytes)
         {
             return Ok(Some(Ended {
                 used,
                 kind: b'$',
                 subscribes: false,
+                text_at: NonZeroUsize::new(text_at),
             }));
         }
         let used = self.follow(bytes)?;
@@ -192,6 +197,7 @@ impl Frames {
                 used,
                 kind: frame.kind,
                 subscribes: frame.subscribes(),
+                text_at: None,
             }
         }))
     }
@@ -423,9 +429,10 @@ impl Frames {
     }
 }
 
-/// The length of a string of less than a million bytes that is there whole, which most replies are.
+/// Where the text of a string begins, and where the string ends, if it is there whole and has less than a
+/// million bytes: as most replies.
 #[inline]
-fn whole_string(bytes: &[u8]) -> Option<usize> {
+fn whole_string(bytes: &[u8]) -> Option<(usize, usize)> {
     const MOST_DIGITS: usize = 6;
     if *bytes.first()? != b'$' {
         return None;
@@ -440,7 +447,7 @@ fn whole_string(bytes: &[u8]) -> Option<usize> {
         let end = index + length + 4;
         let is_whole =
             index > 1 && bytes[index..].starts_with(b"\r\n") && bytes.get(end - 2..end)? == b"\r\n";
-        return is_whole.then_some(end);
+        return is_whole.then_some((index + 2, end));
     }
     None
 }

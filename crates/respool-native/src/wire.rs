@@ -466,7 +466,11 @@ impl Wire {
             return Ok(None);
         };
         let end = self.taken + frame.used;
-        let value = decode(&self.input[self.taken..end]);
+        let bytes = &self.input[self.taken..end];
+        let value = match frame.text_at {
+            Some(at) => Ok(Value::BulkString(bytes[at.get()..bytes.len() - 2].to_vec())),
+            None => decode(bytes),
+        };
         self.taken = end;
         self.discarded += frame.used as u64;
         let value = match value {

@@ -221,6 +221,7 @@ fn one_frame_at_a_time_is_told_with_its_length_type_and_word() {
             used,
             kind,
             subscribes,
+            text_at: None,
         }))
     };
     assert_eq!(frames.next(read), ended(5, b'+', false));
@@ -231,4 +232,36 @@ fn one_frame_at_a_time_is_told_with_its_length_type_and_word() {
     assert_eq!(frames.next(b"c\r\n:1"), ended(3, b'$', false));
     assert!(!frames.is_within());
     assert!(frames.next(b"HTTP").is_err());
+}
+
+#[test]
+fn a_string_that_is_given_whole_is_told_with_its_text() {
+    for (read, whole) in [
+        (&b"$5\r\nhello\r\n$1"[..], Some(("hello", 11))),
+        (b"$0\r\n\r\n", Some(("", 6))),
+        (b"$5\r\nhello\r", None),
+        (b"$5\r\nhell", None),
+        (b"$5\r", None),
+        (b"$", None),
+    ] {
+        let ended = Frames::new().next(read).unwrap();
+        let text = ended.and_then(|ended| {
+            let at = ended.text_at?.get();
+            Some((
+                str::from_utf8(&read[at..ended.used - 2]).unwrap(),
+                ended.used,
+            ))
+        });
+        assert_eq!(text, whole, "{read:?}");
+    }
+    for malformed in [
+        &b"$5\r\nhello\r\r"[..],
+        b"$x\r\n",
+        b"$5x\r\nhello\r\n",
+        b"$-2\r\n",
+    ] {
+        assert!(Frames::new().next(malformed).is_err(), "{malformed:?}");
+    }
+    let nothing = Frames::new().next(b"$-1\r\n").unwrap().unwrap();
+    assert_eq!((nothing.used, nothing.text_at), (5, None));
 }

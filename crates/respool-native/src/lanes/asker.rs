@@ -94,7 +94,7 @@ impl Asker {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_told(&self, context: &mut Context<'_>) -> Poll<Told> {
         let mut state = self.state();
         match &mut *state {

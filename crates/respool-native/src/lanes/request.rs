@@ -95,7 +95,7 @@ impl<'a> Request<'a> {
         Stage::Slow(Box::pin(native.ask(question, size)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish(&self, told: Told, number: u64) -> RedisResult<Value> {
         let lanes = &self.native.lanes;
         let reply = match told {
@@ -178,7 +178,7 @@ impl<'a> Asked<'a> {
 impl Future for Asked<'_> {
     type Output = Told;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
         let mut has_adopted = false;
         loop {
