@@ -122,6 +122,11 @@ impl ScriptedServer {
         while all_sent.recv().await.is_some() {}
     }
 
+    /// How many bytes of [`Answer::Endless`] the clients have let it send.
+    pub fn endless_bytes(&self) -> u64 {
+        state::lock(&self.state).endless_bytes
+    }
+
     /// How many commands were received, scripted ones too, since the start or
     /// the last CONFIG RESETSTAT.
     pub fn commands(&self) -> u64 {

@@ -332,6 +332,29 @@ async fn server_can_speak_unasked() {
 }
 
 #[tokio::test]
+async fn what_it_says_unasked_goes_to_everybody_and_shifts_nothing() {
+    let (server, mut client) = client_of(Script::new()).await;
+    let mut other = Client::connect_through(server.address()).await;
+    client.ask("PING", b"+PONG\r\n").await;
+    server.say(b"+news\r\n").await;
+    client.expect(b"+news\r\n").await;
+    client.ask("ECHO a", b"$1\r\na\r\n").await;
+    other.expect(b"+news\r\n").await;
+}
+
+#[tokio::test]
+async fn endless_answer_is_counted_and_ends_with_the_client() {
+    let (server, mut client) =
+        client_of(Script::new().on("GET", Answer::Endless(b"abc".to_vec()))).await;
+    client.ask("PING", b"+PONG\r\n").await;
+    assert_eq!(server.endless_bytes(), 0);
+    client.ask("GET a", b"abcabcabcabc").await;
+    drop(client);
+    server.wait_until_open(0).await;
+    assert!(server.endless_bytes() >= 12);
+}
+
+#[tokio::test]
 async fn server_can_never_say_a_word() {
     let (server, mut client) = client_of(Script::new().on_connect(Answer::Silence)).await;
     client.send("PING").await;

@@ -11,6 +11,10 @@ pub enum Answer {
     Close,
     /// Sends these bytes and closes the connection (FIN).
     BytesThenClose(Vec<u8>),
+    /// Sends these bytes again and again, until the client has closed the connection or has taken
+    /// 64 MiB of them; then says no more.
+    /// [`ScriptedServer::endless_bytes`](super::ScriptedServer::endless_bytes) counts them.
+    Endless(Vec<u8>),
     /// What it would do without a script.
     Default,
 }

@@ -20,6 +20,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// When this many bytes of replies are ready, they are sent before more
 /// commands are executed.
 const REPLIES_AT_ONCE: usize = 256 * 1024;
+/// What a client that takes all of it shall not be made to keep more of.
+const ENDLESS: u64 = 64 << 20;
 
 pub(super) struct Connection {
     stream: TcpStream,
@@ -28,6 +30,8 @@ pub(super) struct Connection {
     input: Vec<u8>,
     output: Vec<u8>,
     sayings: broadcast::Receiver<Saying>,
+    /// Sent again and again before it closes.
+    endless: Vec<u8>,
     /// Told when the output is sent.
     saying: Option<mpsc::Sender<()>>,
 }
@@ -57,6 +61,7 @@ impl Connection {
             input: Vec::new(),
             output: Vec::new(),
             sayings,
+            endless: Vec::new(),
             saying: None,
         }
     }
@@ -74,6 +79,10 @@ impl Connection {
                 self.output = bytes;
                 Next::Close
             }
+            Answer::Endless(bytes) => {
+                self.endless = bytes;
+                Next::Close
+            }
             Answer::Close => Next::Close,
             Answer::Silence => {
                 let _ = tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await;
@@ -86,6 +95,9 @@ impl Connection {
             }
             next = self.answer_batch();
         }
+        if !self.endless.is_empty() {
+            self.send_endless().await;
+        }
         // Counted as closed before the client can see that it is.
         drop(open);
         // A FIN even when unread commands would turn a plain close into an RST.
@@ -97,6 +109,18 @@ impl Connection {
         self.output.clear();
         self.saying = None;
         sent.is_ok()
+    }
+
+    async fn send_endless(&mut self) {
+        let mut sent = 0;
+        while sent < ENDLESS {
+            if self.stream.write_all(&self.endless).await.is_err() {
+                return;
+            }
+            sent += self.endless.len() as u64;
+            state::lock(&self.state).endless_bytes += self.endless.len() as u64;
+        }
+        let _ = tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await;
     }
 
     async fn read(&mut self) -> bool {
@@ -127,9 +151,9 @@ impl Connection {
                 }
                 Ok(Some(request)) => {
                     answered += request.length;
-                    if answer(&mut state, &mut self.session, &request, &mut self.output)
-                        == Next::Close
-                    {
+                    let (output, endless) = (&mut self.output, &mut self.endless);
+                    let next = answer(&mut state, &mut self.session, &request, output, endless);
+                    if next == Next::Close {
                         break Next::Close;
                     }
                 }
@@ -153,6 +177,7 @@ fn answer(
     session: &mut Session,
     request: &Request<'_>,
     output: &mut Vec<u8>,
+    endless: &mut Vec<u8>,
 ) -> Next {
     if request.arguments.is_empty() {
         return Next::Answer;
@@ -169,6 +194,10 @@ fn answer(
         }
         Answer::BytesThenClose(bytes) => {
             output.extend_from_slice(&bytes);
+            Next::Close
+        }
+        Answer::Endless(bytes) => {
+            *endless = bytes;
             Next::Close
         }
     }

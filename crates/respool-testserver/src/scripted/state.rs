@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) script: Script,
     /// What is to be said on every connection that is open.
     pub(super) sayings: broadcast::Sender<Saying>,
+    /// What went out of endless answers.
+    pub(super) endless_bytes: u64,
     pub(super) keyspace: Keyspace,
     /// The lines of CLIENT LIST, by connection id.
     pub(super) clients: BTreeMap<u64, String>,
@@ -45,6 +47,7 @@ impl State {
         State {
             script,
             sayings: broadcast::channel(16).0,
+            endless_bytes: 0,
             keyspace: Keyspace::default(),
             clients: BTreeMap::new(),
             connections,

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use redis::{RedisError, Value, cmd, pipe};
-use respool_core::{CloseReason, CommandError};
+use redis::{RedisError, RedisResult, Value, cmd, pipe};
+use respool_core::{CloseReason, CommandError, Pool};
 use respool_testserver::{Answer, Script, ScriptedServer};
 
 use crate::check::ensure;
@@ -12,14 +12,22 @@ use crate::{Broken, Finding, Trial};
 /// Long enough that no error comes from it, so that what ends a command is the bytes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// More than the systems on both sides keep for a socket whose reader has stopped.
+const BUFFERED: u64 = 32 << 20;
+
 /// CMD-5: one malformed reply after another, on connections of one's own and through a client.
 pub(crate) fn malformed_bytes_are_an_error_within_bounds(trial: &Trial) -> Finding {
     trial.block_on(async {
         for (case, reply) in malformed_replies() {
             for way in Way::BOTH {
-                is_an_error(trial, way, reply.clone())
-                    .await
-                    .map_err(|broken| broken.in_case(&format!("{case}, {}", way.as_str())))?;
+                for among in [Among::Nothing, Among::Others] {
+                    is_an_error(trial, way, among, reply.clone())
+                        .await
+                        .map_err(|broken| {
+                            let (among, way) = (among.as_str(), way.as_str());
+                            broken.in_case(&format!("{case}{among}, {way}"))
+                        })?;
+                }
             }
         }
         for way in Way::BOTH {
@@ -31,38 +39,77 @@ pub(crate) fn malformed_bytes_are_an_error_within_bounds(trial: &Trial) -> Findi
     })
 }
 
-fn malformed_replies() -> Vec<(&'static str, Vec<u8>)> {
+/// What the command that gets a malformed reply is sent with.
+#[derive(Clone, Copy)]
+enum Among {
+    Nothing,
+    /// In a pipeline, after one that is answered well and before another.
+    Others,
+}
+
+impl Among {
+    fn as_str(self) -> &'static str {
+        match self {
+            Among::Nothing => "",
+            Among::Others => " in a pipeline",
+        }
+    }
+
+    async fn query(self, way: Way, pool: &Pool) -> RedisResult<Value> {
+        match self {
+            Among::Nothing => way.query(pool, cmd("GET").arg("key")).await,
+            Among::Others => {
+                let mut pipeline = pipe();
+                pipeline.cmd("ECHO").arg("first").cmd("GET").arg("key");
+                pipeline.cmd("ECHO").arg("last");
+                way.query_pipeline(pool, &pipeline).await
+            }
+        }
+    }
+}
+
+fn malformed_replies() -> Vec<(&'static str, Answer)> {
+    let bytes = |bytes: &[u8]| Answer::Bytes(bytes.to_vec());
+    let endless = |start: &[u8]| Answer::Endless(start.repeat((64 << 10) / start.len()));
     vec![
-        ("no type of reply", b"?garbage\r\n".to_vec()),
-        ("a huge string", b"$9223372036854775807\r\n".to_vec()),
-        ("a string of four GiB", b"$4294967296\r\n".to_vec()),
-        ("a huge array", b"*9223372036854775807\r\n".to_vec()),
-        ("an array of four billion", b"*4294967296\r\n".to_vec()),
-        ("a string of length -5", b"$-5\r\n".to_vec()),
-        ("an array of length -5", b"*-5\r\n".to_vec()),
-        ("a string without CRLF", b"$3\r\nabcdef\r\n".to_vec()),
-        ("a map of two billion", b"%2147483647\r\n".to_vec()),
-        ("a number that is none", b":12a\r\n".to_vec()),
+        ("no type of reply", bytes(b"?garbage\r\n")),
+        ("a huge string", bytes(b"$9223372036854775807\r\n")),
+        (
+            "a string beyond 64 bits",
+            bytes(b"$99999999999999999999\r\n"),
+        ),
+        ("a string of four GiB", bytes(b"$4294967296\r\n")),
+        ("a huge array", bytes(b"*9223372036854775807\r\n")),
+        ("an array of four billion", bytes(b"*4294967296\r\n")),
+        ("a string of length -5", bytes(b"$-5\r\n")),
+        ("an array of length -5", bytes(b"*-5\r\n")),
+        ("a length that is none", bytes(b"$1x\r\n")),
+        ("a string without CRLF", bytes(b"$3\r\nabcdef\r\n")),
+        ("a map of two billion", bytes(b"%2147483647\r\n")),
+        ("a number that is none", bytes(b":12a\r\n")),
         (
             "a line without an end",
-            [b"+".to_vec(), vec![b'a'; 8 << 20]].concat(),
+            bytes(&[b"+".to_vec(), vec![b'a'; 8 << 20]].concat()),
         ),
-        // The last: it can end the process of whoever reads it by recursion.
-        ("100,000 arrays in each other", b"*1\r\n".repeat(100_000)),
+        ("a line that goes on for ever", endless(b"+aaaaaaa")),
+        // The last: these can end the process of whoever reads them by recursion.
+        (
+            "100,000 arrays in each other",
+            bytes(&b"*1\r\n".repeat(100_000)),
+        ),
+        ("arrays in each other for ever", endless(b"*1\r\n")),
     ]
 }
 
-async fn is_an_error(trial: &Trial, way: Way, reply: Vec<u8>) -> Result<(), Broken> {
-    let server =
-        ScriptedServer::start_with(Script::new().once("GET", Answer::Bytes(reply))).await?;
+async fn is_an_error(trial: &Trial, way: Way, among: Among, reply: Answer) -> Result<(), Broken> {
+    let server = ScriptedServer::start_with(Script::new().once("GET", reply)).await?;
     let mut config = trial.config(&server.url());
     config.response_timeout = Some(RESPONSE_TIMEOUT);
     let pool = trial.pool(config)?;
     let accepted = server.accepted();
 
     let started = Instant::now();
-    let mut get = cmd("GET");
-    let request = way.query::<Value>(&pool, get.arg("key"));
+    let request = among.query(way, &pool);
     let outcome = within(RESPONSE_TIMEOUT * 2, "the command to end", request).await?;
     let is_right = outcome.as_ref().is_err_and(|error| {
         if pool.is_bare() {
@@ -90,6 +137,12 @@ async fn is_an_error(trial: &Trial, way: Way, reply: Vec<u8>) -> Result<(), Brok
         seen: "{accepted} connections, {broken} closed as broken"
     );
     server.wait_until_open(1).await;
+    let sent = server.endless_bytes();
+    ensure!(
+        sent <= BUFFERED,
+        expected: "an answer without an end to be refused within {BUFFERED} bytes",
+        seen: "{sent} bytes"
+    );
     Ok(())
 }
 

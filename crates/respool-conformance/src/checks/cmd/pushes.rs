@@ -35,6 +35,12 @@ pub(crate) fn pushed_messages_shift_nothing(trial: &Trial) -> Finding {
         while_held(trial)
             .await
             .map_err(|broken| broken.in_case("a reply to a connection that is held"))?;
+        in_two_packets(trial)
+            .await
+            .map_err(|broken| broken.in_case("a push in two packets"))?;
+        subscribed(trial)
+            .await
+            .map_err(|broken| broken.in_case("a subscriber that goes on sending commands"))?;
         let tracked = tracking(trial)
             .await
             .map_err(|broken| broken.in_case("CLIENT TRACKING on a real server"))?;
@@ -112,6 +118,25 @@ async fn say_unasked(pool: &Pool, server: &ScriptedServer) {
     }
 }
 
+/// The first part comes while nothing is asked, the rest before a reply.
+async fn in_two_packets(trial: &Trial) -> Result<(), Broken> {
+    for split in [1, 4, 9, PUSH.len() - 1] {
+        let (start, end) = PUSH.split_at(split);
+        let reply = [end, b"$5\r\nvalue\r\n"].concat();
+        let script = Script::new().on("GET", Answer::Bytes(reply));
+        let server = ScriptedServer::start_with(script).await?;
+        let pool = trial.pool(trial.config(&format!("{}?protocol=resp3", server.url())))?;
+        let mut connection = pool.get().await?;
+        for number in 0..5 {
+            server.say(start).await;
+            let value: String = cmd("GET").arg("key").query_async(&mut connection).await?;
+            ensure!(value == "value", expected: "its own reply", seen: "{value:?}");
+            echo_on(&mut connection, &format!("word {number}")).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn while_held(trial: &Trial) -> Result<(), Broken> {
     let server = ScriptedServer::start().await?;
     let pool = trial.pool(trial.config(&server.url()))?;
@@ -163,6 +188,29 @@ fn ensure_never_anothers(
         Err(error) => pool.is_bare() || CommandError::find_in(error).is_some(),
     };
     ensure!(is_right, expected: "the reply {word:?}, or the command lost", seen: "{outcome:?}");
+    Ok(())
+}
+
+/// With RESP3 a connection may send anything while it is subscribed.
+async fn subscribed(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let url = format!("redis://{}/0?protocol=resp3", server.address());
+    let pool = trial.pool(trial.config(&url))?;
+    let mut subscriber = pool.get().await?;
+    let mut publisher = pool.get().await?;
+    let _: Value = cmd("SUBSCRIBE")
+        .arg("news")
+        .query_async(&mut subscriber)
+        .await?;
+    for number in 0..100 {
+        let heard: usize = cmd("PUBLISH")
+            .arg("news")
+            .arg(number)
+            .query_async(&mut publisher)
+            .await?;
+        ensure!(heard == 1, expected: "one subscriber", seen: "{heard}");
+        echo_on(&mut subscriber, &format!("word {number}")).await?;
+    }
     Ok(())
 }
 
