@@ -18,15 +18,13 @@ const BUFFERED: u64 = 32 << 20;
 /// CMD-5: one malformed reply after another, on connections of one's own and through a client.
 pub(crate) fn malformed_bytes_are_an_error_within_bounds(trial: &Trial) -> Finding {
     trial.block_on(async {
-        for (case, reply) in malformed_replies() {
-            for way in Way::BOTH {
-                for among in [Among::Nothing, Among::Others] {
+        for among in [Among::Nothing, Among::Others] {
+            for (case, reply) in malformed_replies() {
+                for way in Way::BOTH {
+                    let case = format!("{case}{}, {}", among.as_str(), way.as_str());
                     is_an_error(trial, way, among, reply.clone())
                         .await
-                        .map_err(|broken| {
-                            let (among, way) = (among.as_str(), way.as_str());
-                            broken.in_case(&format!("{case}{among}, {way}"))
-                        })?;
+                        .map_err(|broken| broken.in_case(&case))?;
                 }
             }
         }
