@@ -1,10 +1,12 @@
 //! Pools whose connections answer wrongly, late, or twice.
 
+mod false_replies;
+
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, Value};
+use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_core::{BackendInfo, CloseReason, Connection, Deadline, Pool};
 use tokio::runtime::Handle;
 
@@ -14,6 +16,7 @@ use super::forward::{
 };
 use super::shared_connection::SharedConnection;
 use crate::Subject;
+use false_replies::{MalformedIs, MalformedPipelineIsNothing, ShiftsReplies};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -105,6 +108,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "waits_after_malformed",
         defect: "after malformed bytes it waits for more of them",
         wrap: |healthy| spoil_connections(healthy, "waits after malformed", || MalformedIs(None)),
+    },
+    Mutant {
+        rule: "CMD-5",
+        name: "takes_malformed_pipelines_for_nothing",
+        defect: "a malformed reply in a pipeline makes all of its replies nil",
+        wrap: |healthy| {
+            spoil_connections(healthy, "takes malformed pipelines for nothing", || {
+                MalformedPipelineIsNothing
+            })
+        },
     },
     Mutant {
         rule: "CMD-6",
@@ -318,46 +331,6 @@ fn waits_for_replies_forever(healthy: &Subject) -> Subject {
         config.response_timeout = None;
         maker.pool(config)
     })
-}
-
-/// What a malformed reply becomes; `None` is a wait without end.
-struct MalformedIs(Option<Value>);
-
-impl SpoilConnection for MalformedIs {
-    fn request<'a>(
-        &'a mut self,
-        healthy: &'a mut dyn Connection,
-        command: &'a Cmd,
-    ) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            match (healthy.req_packed_command(command).await, &self.0) {
-                (Err(error), Some(value)) if error.kind() == ErrorKind::Parse => Ok(value.clone()),
-                (Err(error), None) if error.kind() == ErrorKind::Parse => {
-                    std::future::pending().await
-                }
-                (reply, _) => reply,
-            }
-        })
-    }
-}
-
-#[derive(Default)]
-struct ShiftsReplies {
-    before: Option<Value>,
-}
-
-impl SpoilConnection for ShiftsReplies {
-    fn request<'a>(
-        &'a mut self,
-        healthy: &'a mut dyn Connection,
-        command: &'a Cmd,
-    ) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            let reply = healthy.req_packed_command(command).await?;
-            let before = self.before.replace(reply.clone());
-            Ok(before.unwrap_or(reply))
-        })
-    }
 }
 
 struct SendsAgain {

@@ -1,0 +1,67 @@
+//! What a backend may make of replies that are none, or nobody's.
+
+use redis::{Cmd, ErrorKind, Pipeline, RedisFuture, Value};
+use respool_core::Connection;
+
+use crate::mutants::forward::SpoilConnection;
+
+/// What a malformed reply becomes; `None` is a wait without end.
+pub(super) struct MalformedIs(pub(super) Option<Value>);
+
+impl SpoilConnection for MalformedIs {
+    fn request<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        command: &'a Cmd,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            match (healthy.req_packed_command(command).await, &self.0) {
+                (Err(error), Some(value)) if error.kind() == ErrorKind::Parse => Ok(value.clone()),
+                (Err(error), None) if error.kind() == ErrorKind::Parse => {
+                    std::future::pending().await
+                }
+                (reply, _) => reply,
+            }
+        })
+    }
+}
+
+/// The replies of a pipeline in which one is malformed are all taken for nil.
+pub(super) struct MalformedPipelineIsNothing;
+
+impl SpoilConnection for MalformedPipelineIsNothing {
+    fn request_pipeline<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let replies = healthy.req_packed_commands(pipeline, offset, count).await;
+            match replies {
+                Err(error) if error.kind() == ErrorKind::Parse => Ok(vec![Value::Nil; count]),
+                replies => replies,
+            }
+        })
+    }
+}
+
+#[derive(Default)]
+pub(super) struct ShiftsReplies {
+    before: Option<Value>,
+}
+
+impl SpoilConnection for ShiftsReplies {
+    fn request<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        command: &'a Cmd,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let reply = healthy.req_packed_command(command).await?;
+            let before = self.before.replace(reply.clone());
+            Ok(before.unwrap_or(reply))
+        })
+    }
+}
