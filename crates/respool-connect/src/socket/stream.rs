@@ -78,6 +78,11 @@ impl SocketStream {
             flag.store(is_large, Ordering::Relaxed);
         }
         read.map_err(|(violation, good)| {
+            // Which of the replies is the one too many, nobody knows.
+            let good = match violation == Violation::unasked() {
+                true => 0,
+                false => good,
+            };
             let _ = self.socket.violation.set(violation);
             self.socket.ended.store(true, Ordering::Release);
             good
@@ -141,6 +146,9 @@ impl AsyncWrite for SocketStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(violation) = self.socket.violation.get() {
+            return Poll::Ready(Err(self.refuse(violation)));
+        }
         let outcome = self.socket.poll_write(context, bytes);
         if let Poll::Ready(Ok(written)) = outcome {
             self.follow_requests(&bytes[..written]);

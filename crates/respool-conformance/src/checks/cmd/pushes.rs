@@ -28,6 +28,9 @@ pub(crate) fn pushed_messages_shift_nothing(trial: &Trial) -> Finding {
             glued_to_a_reply(trial, way)
                 .await
                 .map_err(|broken| broken.in_case("two replies to one command"))?;
+            inside_a_pipeline(trial, way)
+                .await
+                .map_err(|broken| broken.in_case("a reply too many inside a pipeline's"))?;
             while_idle(trial, way)
                 .await
                 .map_err(|broken| broken.in_case("a reply while nobody asks"))?;
@@ -93,6 +96,34 @@ async fn glued_to_a_reply(trial: &Trial, way: Way) -> Result<(), Broken> {
             Err(error) => pool.is_bare() || says_protocol(error),
         };
         ensure!(is_right, expected: "its own reply, or an error", seen: "{outcome:?}");
+        let word = format!("word {number}");
+        let outcome: RedisResult<String> = way.query(&pool, cmd("ECHO").arg(&word)).await;
+        ensure_never_anothers(&pool, &outcome, &word)?;
+    }
+    Ok(())
+}
+
+/// All replies arrive in one piece, so that it can be known that there are too many.
+async fn inside_a_pipeline(trial: &Trial, way: Way) -> Result<(), Broken> {
+    let replies = [b"$5\r\nfirst\r\n", UNASKED, b"$4\r\nlast\r\n"].concat();
+    let script = Script::new()
+        .on("GET", Answer::Bytes(Vec::new()))
+        .on("STRLEN", Answer::Bytes(replies));
+    let server = ScriptedServer::start_with(script).await?;
+    let pool = trial.pool(trial.config(&server.url()))?;
+    for number in 0..20 {
+        let mut pipeline = pipe();
+        pipeline.cmd("GET").arg("key").cmd("STRLEN").arg("key");
+        let outcome: RedisResult<Vec<String>> = way.query_pipeline(&pool, &pipeline).await;
+        let is_right = match &outcome {
+            Ok(replies) => *replies == ["first", "last"],
+            Err(error) => pool.is_bare() || CommandError::find_in(error).is_some(),
+        };
+        ensure!(
+            is_right,
+            expected: "its own replies, or the pipeline lost",
+            seen: "{outcome:?}"
+        );
         let word = format!("word {number}");
         let outcome: RedisResult<String> = way.query(&pool, cmd("ECHO").arg(&word)).await;
         ensure_never_anothers(&pool, &outcome, &word)?;

@@ -26,10 +26,10 @@ impl SpoilConnection for MalformedIs {
     }
 }
 
-/// The replies of a pipeline in which one is malformed are all taken for nil.
-pub(super) struct MalformedPipelineIsNothing;
+/// What each reply of a pipeline becomes in which one is malformed.
+pub(super) struct MalformedPipelineIs(pub(super) Value);
 
-impl SpoilConnection for MalformedPipelineIsNothing {
+impl SpoilConnection for MalformedPipelineIs {
     fn request_pipeline<'a>(
         &'a mut self,
         healthy: &'a mut dyn Connection,
@@ -40,7 +40,7 @@ impl SpoilConnection for MalformedPipelineIsNothing {
         Box::pin(async move {
             let replies = healthy.req_packed_commands(pipeline, offset, count).await;
             match replies {
-                Err(error) if error.kind() == ErrorKind::Parse => Ok(vec![Value::Nil; count]),
+                Err(error) if error.kind() == ErrorKind::Parse => Ok(vec![self.0.clone(); count]),
                 replies => replies,
             }
         })

@@ -16,7 +16,7 @@ use super::forward::{
 };
 use super::shared_connection::SharedConnection;
 use crate::Subject;
-use false_replies::{MalformedIs, MalformedPipelineIsNothing, ShiftsReplies};
+use false_replies::{MalformedIs, MalformedPipelineIs, ShiftsReplies};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -115,7 +115,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         defect: "a malformed reply in a pipeline makes all of its replies nil",
         wrap: |healthy| {
             spoil_connections(healthy, "takes malformed pipelines for nothing", || {
-                MalformedPipelineIsNothing
+                MalformedPipelineIs(Value::Nil)
             })
         },
     },
@@ -126,6 +126,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         wrap: |healthy| {
             spoil_connections(healthy, "gives out the unasked", || {
                 MalformedIs(Some(Value::BulkString(b"unasked".to_vec())))
+            })
+        },
+    },
+    Mutant {
+        rule: "CMD-6",
+        name: "gives_out_the_unasked_in_pipelines",
+        defect: "a reply that nobody asked for is given to a pipeline",
+        wrap: |healthy| {
+            spoil_connections(healthy, "gives out the unasked in pipelines", || {
+                MalformedPipelineIs(Value::BulkString(b"unasked".to_vec()))
             })
         },
     },
