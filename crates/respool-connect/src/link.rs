@@ -1,5 +1,5 @@
 use redis::aio::ConnectionLike;
-use respool_core::CloseReason;
+use respool_core::{CloseReason, Detached};
 
 use crate::Place;
 
@@ -28,7 +28,7 @@ pub trait Link: ConnectionLike + Send + 'static {
     fn condemn(&mut self, reason: CloseReason);
 
     /// It leaves the pool and goes on without it. `None` where that can't be done.
-    fn detached(self) -> Option<Box<dyn ConnectionLike + Send>>;
+    fn detached(self) -> Option<Box<dyn Detached>>;
 }
 
 /// What a glance at an idle link shows.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Value};
-use respool_core::{Capabilities, CloseReason, PoolConfig};
+use respool_core::{Capabilities, CloseReason, Detached, PoolConfig};
 
 use crate::{
     CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Route, Socket, turns_away,
@@ -115,6 +115,11 @@ impl RedisLink {
             && turns_away(error.code(), error.details().unwrap_or_default())
         {
             reply.extract_error()?;
+        }
+        if let Some(name) = &config.client_name {
+            let set_name = redis::cmd("CLIENT").arg("SETNAME").arg(name).to_owned();
+            let named = drive(&mut driver, connection.send_packed_command(&set_name));
+            named.await?.extract_error()?;
         }
         socket.handshake_is_over();
         match driver {
@@ -257,13 +262,15 @@ impl Link for RedisLink {
         self.socket.say_goodbye();
     }
 
-    fn detached(mut self) -> Option<Box<dyn ConnectionLike + Send>> {
+    fn detached(mut self) -> Option<Box<dyn Detached>> {
         if let Some(mut place) = self.place.take() {
             place.set_reason(CloseReason::Detached);
         }
         Some(Box::new(self))
     }
 }
+
+impl Detached for RedisLink {}
 
 impl Drop for RedisLink {
     fn drop(&mut self) {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_core::{
-    Backend, BackendInfo, Capabilities, CloseReason, Connection, Deadline, Lane, Pool, PoolConfig,
-    PoolError, Status, TimeoutKind,
+    Backend, BackendInfo, Capabilities, CloseReason, Connection, Deadline, Detached, Lane, Pool,
+    PoolConfig, PoolError, Status, TimeoutKind,
 };
 use tokio::runtime::Handle;
 
@@ -346,7 +346,7 @@ impl<S: Slots> Connection for Lent<S> {
         }
     }
 
-    fn detach(mut self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+    fn detach(mut self: Box<Self>) -> Result<Box<dyn Detached>, PoolError> {
         let link = match self.may_detach {
             true => self.guard.take().map(S::keep),
             false => {

@@ -168,12 +168,7 @@ pub trait Connection: ConnectionLike + Send {
     /// lost.
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
         let _ = context;
-        Poll::Ready(Err(PoolError::unsupported(
-            "a stream of messages",
-            "this one",
-            "choose a backend that has them, such as native, or redis::Client::get_async_pubsub",
-        )
-        .into()))
+        Poll::Ready(Err(no_messages()))
     }
 
     /// A request was given up after it may have been sent: its reply is still owed. The backend
@@ -192,7 +187,29 @@ pub trait Connection: ConnectionLike + Send {
     ///
     /// [`PoolError::Unsupported`] where [`Capabilities::detach`] is false; the slot is free then
     /// too, and the connection closed.
-    fn detach(self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError>;
+    fn detach(self: Box<Self>) -> Result<Box<dyn Detached>, PoolError>;
+}
+
+/// A connection that belongs to no pool any more.
+pub trait Detached: ConnectionLike + Send {
+    /// As [`Connection::poll_message`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
+        let _ = context;
+        Poll::Ready(Err(no_messages()))
+    }
+}
+
+fn no_messages() -> redis::RedisError {
+    PoolError::unsupported(
+        "a stream of messages",
+        "this one",
+        "choose a backend that has them, such as native, or redis::Client::get_async_pubsub",
+    )
+    .into()
 }
 
 /// A command that a [`Connection`] has under way. What it says is the connection's affair.

@@ -1,27 +1,54 @@
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::stream::{self, Stream};
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, Value};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+
+use crate::Detached;
 
 /// A connection that its holder kept for good, by
 /// [`PooledConnection::detach`](crate::PooledConnection::detach). It is a plain connection: no
 /// time-out, no slot, closed when it is dropped.
 pub struct DetachedConnection {
     /// Never locked: the mutex makes this type `Sync`, which `AsyncCommands` asks for.
-    connection: Mutex<Box<dyn ConnectionLike + Send>>,
+    connection: Mutex<Box<dyn Detached>>,
     database: i64,
 }
 
 impl DetachedConnection {
-    pub(crate) fn new(connection: Box<dyn ConnectionLike + Send>) -> Self {
+    pub(crate) fn new(connection: Box<dyn Detached>) -> Self {
         DetachedConnection {
             database: connection.get_db(),
             connection: Mutex::new(connection),
         }
     }
 
-    fn connection(&mut self) -> &mut (dyn ConnectionLike + Send) {
+    /// The next message that the server pushed, as
+    /// [`PooledConnection::next_message`](crate::PooledConnection::next_message) gives it. Waits for as
+    /// long as it takes; dropping the future loses none.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Unsupported`](crate::PoolError::Unsupported) where the backend has no messages
+    /// ([`crate::Capabilities::messages`]); that the connection was lost.
+    pub async fn next_message(&mut self) -> RedisResult<Value> {
+        poll_fn(|context| self.connection().poll_message(context)).await
+    }
+
+    /// [`next_message`](DetachedConnection::next_message) as a stream, which ends after an error.
+    pub fn messages(&mut self) -> impl Stream<Item = RedisResult<Value>> + Send + '_ {
+        stream::unfold(Some(self), |connection| async move {
+            let connection = connection?;
+            match connection.next_message().await {
+                Ok(message) => Some((Ok(message), Some(connection))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    fn connection(&mut self) -> &mut dyn Detached {
         &mut **self
             .connection
             .get_mut()

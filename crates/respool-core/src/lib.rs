@@ -22,8 +22,8 @@ mod status;
 mod whereabouts;
 
 pub use backend::{
-    Backend, BackendEntry, BackendInfo, Begun, Capabilities, Connection, Deadline, KnownFailure,
-    Lane, Line, PlaceInLine, Taken,
+    Backend, BackendEntry, BackendInfo, Begun, Capabilities, Connection, Deadline, Detached,
+    KnownFailure, Lane, Line, PlaceInLine, Taken,
 };
 pub use client::Client;
 pub use command_error::{CommandError, command_name, pipeline_name};

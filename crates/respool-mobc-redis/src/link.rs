@@ -10,7 +10,7 @@ use redis_0_28::aio::{ConnectionLike as _, MultiplexedConnection};
 use respool_connect::{
     CloseNow, Dial, Glance, Link, Opening, Owed, Parting, Place, RuntimeWatch, Socket, turns_away,
 };
-use respool_core::{CloseReason, ConnectError, PoolConfig, PoolError};
+use respool_core::{CloseReason, ConnectError, Detached, PoolConfig, PoolError};
 
 use crate::bridge::redis_0_28 as bridge;
 
@@ -22,6 +22,11 @@ pub(crate) struct StockDial {
 
 impl StockDial {
     pub(crate) fn new(config: &PoolConfig) -> Result<Self, PoolError> {
+        if config.client_name.is_some() {
+            let reason = "mobc-redis opens its connections itself and can't name them; choose another \
+                          backend, or leave it out";
+            return Err(PoolError::config("client_name", reason));
+        }
         let client = redis_0_28::Client::open(bridged_address(config)?)
             .map_err(|error| PoolError::config("url", error.to_string()))?;
         Ok(StockDial {
@@ -239,13 +244,15 @@ impl Link for StockLink {
         self.handle.close_now();
     }
 
-    fn detached(mut self) -> Option<Box<dyn ConnectionLike + Send>> {
+    fn detached(mut self) -> Option<Box<dyn Detached>> {
         if let Some(mut place) = self.place.take() {
             place.set_reason(CloseReason::Detached);
         }
         Some(Box::new(self))
     }
 }
+
+impl Detached for StockLink {}
 
 impl Drop for StockLink {
     fn drop(&mut self) {

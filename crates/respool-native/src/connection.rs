@@ -7,7 +7,7 @@ use std::time::Instant;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use respool_connect::{Glance, Look, Owed, Parting, Place, Socket};
-use respool_core::{Begun, CloseReason, Connection, PoolError};
+use respool_core::{Begun, CloseReason, Connection, Detached, PoolError};
 
 use crate::clock::Tick;
 use crate::shared::Shared;
@@ -335,13 +335,19 @@ impl Connection for NativeConnection {
         self.wire.socket().say_goodbye();
     }
 
-    fn detach(mut self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+    fn detach(mut self: Box<Self>) -> Result<Box<dyn Detached>, PoolError> {
         if let Some(mut place) = self.place.take() {
             place.set_reason(CloseReason::Detached);
         }
         self.counts = false;
         self.shared.one_ended();
         Ok(self)
+    }
+}
+
+impl Detached for NativeConnection {
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
+        Connection::poll_message(self, context)
     }
 }
 

@@ -84,7 +84,10 @@ impl Shared {
             opening: Some(opening),
         };
         let greeted = match self.route.secure(&socket).await {
-            Ok(()) => shake_hands(socket.clone(), info.redis_settings()).await,
+            Ok(()) => {
+                let name = self.config.client_name.as_deref();
+                shake_hands(socket.clone(), info.redis_settings(), name).await
+            }
             Err(error) => Err(error.into()),
         };
         let wire = match greeted {

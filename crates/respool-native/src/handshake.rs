@@ -16,11 +16,17 @@ const LIBRARY: &str = "respool";
 pub(crate) async fn shake_hands(
     socket: Arc<Socket>,
     info: &RedisConnectionInfo,
+    name: Option<&str>,
 ) -> RedisResult<Wire> {
     let mut wire = Wire::new(socket.clone());
-    let outcome = match log_in(&mut wire, info, info.protocol() != ProtocolVersion::RESP2).await {
+    let outcome = match log_in(
+        &mut wire,
+        &steps(info, name, info.protocol() != ProtocolVersion::RESP2),
+    )
+    .await
+    {
         Ok(Login::Done) => Ok(()),
-        Ok(Login::NoHello) => log_in(&mut wire, info, false).await.map(drop),
+        Ok(Login::NoHello) => log_in(&mut wire, &steps(info, name, false)).await.map(drop),
         Err(error) => Err(error),
     };
     match outcome {
@@ -54,16 +60,15 @@ enum Refusal {
     Harmless,
 }
 
-async fn log_in(wire: &mut Wire, info: &RedisConnectionInfo, hello: bool) -> RedisResult<Login> {
-    let steps = steps(info, hello);
+async fn log_in(wire: &mut Wire, steps: &[Step]) -> RedisResult<Login> {
     let mut packed = Vec::new();
-    for step in &steps {
+    for step in steps {
         step.request.write_packed_command(&mut packed);
     }
     wire.send_packed(&packed, steps.len() as u64);
     let mut login = Login::Done;
     let mut refused = None;
-    for step in &steps {
+    for step in steps {
         let reply = poll_fn(|context| wire.poll_reply(context)).await;
         let reply = match reply {
             Ok(reply) => reply,
@@ -95,8 +100,8 @@ async fn log_in(wire: &mut Wire, info: &RedisConnectionInfo, hello: bool) -> Red
     }
 }
 
-fn steps(info: &RedisConnectionInfo, hello: bool) -> Vec<Step> {
-    let mut steps = Vec::with_capacity(5);
+fn steps(info: &RedisConnectionInfo, name: Option<&str>, hello: bool) -> Vec<Step> {
+    let mut steps = Vec::with_capacity(6);
     let mut add = |request: &redis::Cmd, refusal| {
         steps.push(Step {
             request: request.clone(),
@@ -122,6 +127,9 @@ fn steps(info: &RedisConnectionInfo, hello: bool) -> Vec<Step> {
     }
     if info.db() != 0 {
         add(cmd("SELECT").arg(info.db()), Refusal::Ends);
+    }
+    if let Some(name) = name {
+        add(cmd("CLIENT").arg("SETNAME").arg(name), Refusal::Ends);
     }
     if !info.skip_set_lib_name() {
         for (field, value) in [

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
-use respool_core::{CloseReason, Connection, PoolError};
+use respool_core::{CloseReason, Connection, Detached, PoolError};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
@@ -88,7 +88,7 @@ impl Connection for SharedConnection {
         }
     }
 
-    fn detach(self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+    fn detach(self: Box<Self>) -> Result<Box<dyn Detached>, PoolError> {
         Err(PoolError::unsupported("detach", "mutant", "it is shared"))
     }
 }

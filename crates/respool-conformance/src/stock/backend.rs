@@ -179,7 +179,7 @@ impl Connection for StockConnection {
 
     fn condemn(&mut self, _reason: CloseReason) {}
 
-    fn detach(self: Box<Self>) -> Result<Taken, PoolError> {
+    fn detach(self: Box<Self>) -> Result<Box<dyn respool_core::Detached>, PoolError> {
         Err(PoolError::unsupported(
             "detach",
             "stock",

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_connect::{CloseNow, Dial, Glance, Link, Opening, Parting, Place};
-use respool_core::{CloseReason, ConnectError};
+use respool_core::{CloseReason, ConnectError, Detached};
 use tokio::sync::Semaphore;
 
 /// What an attempt to dial comes to.
@@ -136,7 +136,7 @@ impl Link for TestLink {
         self.place.set_reason(reason);
     }
 
-    fn detached(self) -> Option<Box<dyn ConnectionLike + Send>> {
+    fn detached(self) -> Option<Box<dyn Detached>> {
         None
     }
 }

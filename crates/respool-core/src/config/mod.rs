@@ -79,6 +79,9 @@ pub struct PoolConfig {
     pub validate_after: Option<Duration>,
     /// The backend by name. `None` leaves the choice to the facade.
     pub backend: Option<String>,
+    /// What the connections are called at the server (CLIENT LIST shows it). Default: nothing. Printable
+    /// ASCII without spaces, as the server wants it.
+    pub client_name: Option<String>,
     /// A PEM file with the CAs to trust instead of those that this machine trusts.
     pub tls_ca: Option<PathBuf>,
     /// A PEM file with the certificate that is shown to the server, its issuers after it.
@@ -112,6 +115,7 @@ impl PoolConfig {
             max_lifetime_jitter: 0.1,
             validate_after: Some(Duration::from_secs(30)),
             backend: None,
+            client_name: None,
             tls_ca: None,
             tls_cert: None,
             tls_key: None,
@@ -142,7 +146,7 @@ impl PoolConfig {
     /// |---|---|
     /// | `REDIS_POOL_SIZE` | `max_size` |
     /// | `REDIS_POOL_BACKEND` | `backend` |
-    /// | `REDIS_POOL_LANES`, `REDIS_POOL_MIN_IDLE`, `REDIS_POOL_GET_TIMEOUT`, `REDIS_POOL_CONNECT_TIMEOUT`, `REDIS_POOL_RESPONSE_TIMEOUT`, `REDIS_POOL_IDLE_TIMEOUT`, `REDIS_POOL_MAX_LIFETIME`, `REDIS_POOL_MAX_LIFETIME_JITTER`, `REDIS_POOL_VALIDATE_AFTER`, `REDIS_POOL_TLS_CA`, `REDIS_POOL_TLS_CERT`, `REDIS_POOL_TLS_KEY`, `REDIS_POOL_TLS_SERVER_NAME` | the field of that name |
+    /// | `REDIS_POOL_LANES`, `REDIS_POOL_MIN_IDLE`, `REDIS_POOL_GET_TIMEOUT`, `REDIS_POOL_CONNECT_TIMEOUT`, `REDIS_POOL_RESPONSE_TIMEOUT`, `REDIS_POOL_IDLE_TIMEOUT`, `REDIS_POOL_MAX_LIFETIME`, `REDIS_POOL_MAX_LIFETIME_JITTER`, `REDIS_POOL_VALIDATE_AFTER`, `REDIS_POOL_CLIENT_NAME`, `REDIS_POOL_TLS_CA`, `REDIS_POOL_TLS_CERT`, `REDIS_POOL_TLS_KEY`, `REDIS_POOL_TLS_SERVER_NAME` | the field of that name |
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::PoolConfig;
 use crate::PoolError;
 
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 16] = [
     "max_size",
     "lanes",
     "min_idle",
@@ -19,6 +19,7 @@ pub(super) const NAMES: [&str; 15] = [
     "max_lifetime_jitter",
     "validate_after",
     "backend",
+    "client_name",
     "tls_ca",
     "tls_cert",
     "tls_key",
@@ -55,6 +56,7 @@ pub(super) fn apply(
         "validate_after" => time(text).map(|time| config.validate_after = time),
         "max_lifetime_jitter" => fraction(text).map(|part| config.max_lifetime_jitter = part),
         "backend" => word(text).map(|word| config.backend = Some(word)),
+        "client_name" => client_name(text).map(|name| config.client_name = name),
         "tls_ca" => path(text).map(|path| config.tls_ca = path),
         "tls_cert" => path(text).map(|path| config.tls_cert = path),
         "tls_key" => path(text).map(|path| config.tls_key = path),
@@ -99,6 +101,11 @@ pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
     }
     if !(0.0..=1.0).contains(&config.max_lifetime_jitter) {
         return refuse("max_lifetime_jitter", NOT_A_FRACTION.to_owned());
+    }
+    if let Some(name) = &config.client_name
+        && !is_client_name(name)
+    {
+        return refuse("client_name", format!("{name:?}: {NOT_A_CLIENT_NAME}"));
     }
     for (field, is_set) in [
         ("tls_ca", config.tls_ca.is_some()),
@@ -149,6 +156,8 @@ impl Settings {
 
 const NOT_ZERO: &str = "zero is too short; give a time such as 5s, or none for no limit";
 const NOT_A_FRACTION: &str = "give a part from 0.0 to 1.0, such as 0.1";
+const NOT_A_CLIENT_NAME: &str =
+    "give a name of printable ASCII characters without spaces, such as billing-1, or none";
 const ONLY_WITH_TLS: &str = "it is for rediss:// URLs only, and this connection is not encrypted";
 
 fn count(text: &str, least: usize) -> Result<usize, String> {
@@ -199,6 +208,19 @@ fn word(text: &str) -> Result<String, String> {
         return Err("it is empty; give the name of a backend".to_owned());
     }
     Ok(word.to_owned())
+}
+
+fn client_name(text: &str) -> Result<Option<String>, String> {
+    match text {
+        "none" => Ok(None),
+        name if is_client_name(name) => Ok(Some(name.to_owned())),
+        name => Err(format!("{name:?}: {NOT_A_CLIENT_NAME}")),
+    }
+}
+
+/// What CLIENT SETNAME takes (<https://redis.io/docs/latest/commands/client-setname/>).
+fn is_client_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn path(text: &str) -> Result<Option<PathBuf>, String> {

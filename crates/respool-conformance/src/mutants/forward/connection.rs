@@ -1,6 +1,6 @@
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
-use respool_core::{CloseReason, Connection, PoolError};
+use respool_core::{CloseReason, Connection, Detached, PoolError};
 
 /// What a mutant's connections do otherwise than healthy ones.
 pub(in crate::mutants) trait SpoilConnection: Send + 'static {
@@ -30,10 +30,7 @@ pub(in crate::mutants) trait SpoilConnection: Send + 'static {
         healthy.condemn(reason);
     }
 
-    fn detach(
-        &mut self,
-        healthy: Box<dyn Connection>,
-    ) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+    fn detach(&mut self, healthy: Box<dyn Connection>) -> Result<Box<dyn Detached>, PoolError> {
         healthy.detach()
     }
 
@@ -96,7 +93,7 @@ impl<S: SpoilConnection> Connection for ForwardConnection<S> {
         spoil.condemn(healthy, reason);
     }
 
-    fn detach(mut self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+    fn detach(mut self: Box<Self>) -> Result<Box<dyn Detached>, PoolError> {
         let healthy = self.healthy.take().expect("detach takes self");
         self.spoil.detach(healthy)
     }

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, Weak};
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
-use respool_core::{Backend, CloseReason, Connection, Deadline, PoolError};
+use respool_core::{Backend, CloseReason, Connection, Deadline, Detached, PoolError};
 
 use crate::mutants::forward::Spoil;
 
@@ -85,7 +85,7 @@ impl Connection for Twin {
         }
     }
 
-    fn detach(self: Box<Self>) -> Result<Box<dyn ConnectionLike + Send>, PoolError> {
+    fn detach(self: Box<Self>) -> Result<Box<dyn Detached>, PoolError> {
         let remedy = "nothing: it is a mutant";
         match Arc::into_inner(self.0) {
             Some(connection) => connection.into_inner().detach(),
