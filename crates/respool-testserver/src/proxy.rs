@@ -2,6 +2,7 @@
 
 mod budget;
 mod faults;
+mod intake;
 mod link;
 mod pace;
 mod switchboard;
@@ -27,10 +28,11 @@ use switchboard::{Closing, Order, Orders, Switchboard};
 /// than the proxy's own thread takes to do it.
 ///
 /// A connection counts as open from its acceptance until the proxy sees the
-/// client's end of it: its FIN or RST, or a cut. The FIN is passed on in its
-/// turn, after the bytes before it. Up to about one megabyte in each direction
-/// is read ahead of what may pass, so a client's FIN is seen even while nothing
-/// passes.
+/// client's end of it: its FIN or RST, or a cut. Whoever asks for a count has the
+/// proxy look for both first, so that a client which had left by then isn't
+/// counted. The FIN is passed on in its turn, after the bytes before it. Up to
+/// about one megabyte in each direction is read ahead of what may pass, so a
+/// client's FIN is seen even while nothing passes.
 ///
 /// Dropping the proxy closes the listener and every connection.
 pub struct FaultProxy {

@@ -33,6 +33,19 @@ async fn proxy_counts_connections() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_only_just_left_is_not_counted() {
+    let (_server, proxy) = server_and_proxy().await;
+    proxy.stall();
+    for _ in 0..100 {
+        let mut client = Client::connect(proxy.address()).await;
+        client.send("PING").await;
+        assert_eq!(proxy.open(), 1);
+        drop(client);
+        assert_eq!(proxy.open(), 0);
+    }
+}
+
+#[tokio::test]
 async fn proxy_counts_the_bytes_that_passed() {
     let (_server, proxy) = server_and_proxy().await;
     let mut client = Client::connect_through(proxy.address()).await;

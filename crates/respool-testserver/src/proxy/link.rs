@@ -13,12 +13,12 @@ use tokio::time::{self, Instant};
 
 use super::budget::{Budget, ByteLimit};
 use super::faults::Faults;
+use super::intake::Intake;
 use super::pace::Pace;
-use crate::connection_count::OpenConnection;
 
 /// How many bytes are read at once, and how many such chunks may wait.
-const CHUNK_BYTES: usize = 16 * 1024;
-const CHUNKS_WAITING: usize = 64;
+pub(super) const CHUNK_BYTES: usize = 16 * 1024;
+pub(super) const CHUNKS_WAITING: usize = 64;
 
 /// The bytes that have passed on all connections.
 #[derive(Default)]
@@ -45,6 +45,7 @@ impl Traffic {
 pub(super) struct Link {
     number: u64,
     client: Arc<TcpStream>,
+    intake: Arc<Intake>,
     upstream: SocketAddr,
     accepted: Instant,
     faults: watch::Receiver<Faults>,
@@ -55,6 +56,7 @@ impl Link {
     pub(super) fn new(
         number: u64,
         client: Arc<TcpStream>,
+        intake: Arc<Intake>,
         upstream: SocketAddr,
         faults: watch::Receiver<Faults>,
         traffic: Arc<Traffic>,
@@ -62,6 +64,7 @@ impl Link {
         Link {
             number,
             client,
+            intake,
             upstream,
             accepted: Instant::now(),
             faults,
@@ -69,17 +72,16 @@ impl Link {
         }
     }
 
-    /// Runs until both directions have ended or a limit cuts them. `open` is
-    /// dropped before any FIN of ours: whoever sees the end finds it counted.
-    pub(super) async fn run(self, open: OpenConnection) {
+    /// Runs until both directions have ended or a limit cuts them. It counts as closed before any
+    /// FIN of ours: whoever sees the end finds it counted.
+    pub(super) async fn run(self, requests: mpsc::Receiver<Chunk>) {
         let _ = self.client.set_nodelay(true);
-        let (read, requests) = mpsc::channel(CHUNKS_WAITING);
         let reading = async {
-            read_chunks(&self.client, read).await;
-            drop(open);
+            self.intake.read_all().await;
             Ok(())
         };
         let _ = tokio::try_join!(reading, self.pass(requests));
+        self.intake.close();
         finish(&self.client);
     }
 
@@ -229,11 +231,7 @@ async fn read_chunks(from: &TcpStream, chunks: mpsc::Sender<Chunk>) {
         match from.try_read(&mut buffer) {
             Ok(0) => return,
             Ok(length) => {
-                let chunk = Chunk {
-                    arrived: Instant::now(),
-                    bytes: buffer[..length].to_vec(),
-                };
-                if chunks.send(chunk).await.is_err() {
+                if chunks.send(Chunk::now(&buffer[..length])).await.is_err() {
                     return;
                 }
             }
@@ -243,9 +241,19 @@ async fn read_chunks(from: &TcpStream, chunks: mpsc::Sender<Chunk>) {
     }
 }
 
-struct Chunk {
+/// Bytes that were read at once.
+pub(super) struct Chunk {
     arrived: Instant,
     bytes: Vec<u8>,
+}
+
+impl Chunk {
+    pub(super) fn now(bytes: &[u8]) -> Chunk {
+        Chunk {
+            arrived: Instant::now(),
+            bytes: bytes.to_vec(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

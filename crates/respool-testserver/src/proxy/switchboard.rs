@@ -13,13 +13,14 @@ use tokio::task::JoinHandle;
 use tokio::time;
 
 use super::faults::Faults;
+use super::intake::Intake;
 use super::link::{self, Link, Traffic};
 use crate::connection_count::ConnectionCount;
 use crate::port::ReservedPort;
 
 /// Something that the proxy is to do.
 pub(super) enum Order {
-    /// Accept who waits and finish what was begun, so that counts are exact.
+    /// Accept who waits and read what was sent, the end of it too, so that counts are exact.
     CatchUp,
     Set(Box<dyn FnOnce(&mut Faults) + Send>),
     StallOpenConnections,
@@ -74,6 +75,7 @@ pub(super) struct Switchboard {
 struct RunningLink {
     /// Weak, so that the link alone decides when the socket is closed.
     client: Weak<TcpStream>,
+    intake: Weak<Intake>,
     task: JoinHandle<()>,
 }
 
@@ -118,7 +120,11 @@ impl Switchboard {
     async fn carry_out(&mut self, order: Order) -> io::Result<()> {
         self.accept_all_waiting();
         match order {
-            Order::CatchUp => {}
+            Order::CatchUp => {
+                for intake in self.links.iter().filter_map(|link| link.intake.upgrade()) {
+                    intake.catch_up();
+                }
+            }
             Order::Set(change) => self.faults.send_modify(change),
             Order::StallOpenConnections => {
                 let below = self.next_number;
@@ -164,9 +170,11 @@ impl Switchboard {
     fn link(&mut self, client: TcpStream) {
         self.links.retain(|link| !link.task.is_finished());
         let client = Arc::new(client);
+        let (intake, requests) = Intake::new(client.clone(), self.connections.accept());
         let link = Link::new(
             self.next_number,
             client.clone(),
+            intake.clone(),
             self.upstream,
             self.faults.subscribe(),
             self.traffic.clone(),
@@ -174,7 +182,8 @@ impl Switchboard {
         self.next_number += 1;
         self.links.push(RunningLink {
             client: Arc::downgrade(&client),
-            task: tokio::spawn(link.run(self.connections.accept())),
+            intake: Arc::downgrade(&intake),
+            task: tokio::spawn(link.run(requests)),
         });
     }
 }
