@@ -30,6 +30,7 @@ pub(super) async fn strike(
         #[cfg(unix)]
         1 => {
             state.fault_begins("server stalled");
+            state.muffle(time);
             server.pause();
             tokio::time::sleep(time).await;
             server.resume();
@@ -48,6 +49,7 @@ pub(super) async fn strike(
         }
         5 => {
             state.fault_begins("connections black-holed");
+            state.muffle(time);
             proxy.stall_open_connections();
             tokio::time::sleep(time).await;
             // What never answers again would be found out only much later, in a calm stretch.

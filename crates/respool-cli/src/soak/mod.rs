@@ -41,6 +41,8 @@ pub(crate) struct Outcome {
     growth: Growth,
     closed: Vec<(&'static str, u64)>,
     breach: Option<String>,
+    /// What the server said of its clients just after that.
+    clients: Option<String>,
     interrupted: Option<Signal>,
 }
 
@@ -112,6 +114,10 @@ async fn soak(options: &Options) -> Result<Outcome, Failure> {
     };
     state.stop();
     ended?;
+    let clients = match state.first_breach() {
+        Some(_) => client_list(&server).await,
+        None => None,
+    };
     if interrupt.signal().is_none()
         && let Err(account) = growth.judge()
     {
@@ -133,8 +139,16 @@ async fn soak(options: &Options) -> Result<Outcome, Failure> {
             .map(|(reason, count)| (reason.as_str(), count))
             .collect(),
         breach: state.first_breach(),
+        clients,
         interrupted: interrupt.signal(),
     })
+}
+
+/// `None` from a server that a fault holds up.
+async fn client_list(server: &RedisServer) -> Option<String> {
+    let asked = server.command(&["CLIENT", "LIST"]);
+    let list = tokio::time::timeout(Duration::from_secs(1), asked).await;
+    list.ok()?.ok()?.text()
 }
 
 /// Short time-outs, so that what a fault did shows before it counts as calm again.
@@ -166,7 +180,7 @@ async fn storm(
 
 async fn watch(state: Arc<State>, proxy: Arc<FaultProxy>) {
     while !state.is_stopped() {
-        quiet::glance(&state, &proxy);
+        quiet::glance(&state, &proxy).await;
         tokio::time::sleep(Duration::from_millis(7)).await;
     }
 }

@@ -12,21 +12,35 @@ use super::state::State;
 /// How long the pool may take for what needs no time but the machine's.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// For how long more connections may be counted than there are, where ends can't be seen at once:
+/// the longest stall, and some more.
+const EXCESS: Duration = Duration::from_millis(1500);
+
 /// Whether the figures of one snapshot add up, and the network agrees. At any moment.
-pub(super) fn glance(state: &State, proxy: &FaultProxy) {
+pub(super) async fn glance(state: &State, proxy: &FaultProxy) {
     let status = state.pool.status();
     if let Err(account) = adds_up(&status, state.ceiling.load(Ordering::SeqCst)) {
         state.breach(account);
     }
+    // The end of a socket that its backend can't see may come when another is open already.
+    let sees_ends = state.pool.capabilities().sees_closed_sockets;
+    let began = Instant::now();
+    while let Some(account) = too_many(state, proxy) {
+        if sees_ends && !state.is_muffled() || began.elapsed() > EXCESS {
+            return state.breach(account);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn too_many(state: &State, proxy: &FaultProxy) -> Option<String> {
     let open = proxy.open();
     let allowed = state.ceiling.load(Ordering::SeqCst) + state.detached.most_since();
-    // A server that has stopped hears no goodbye: what it has not noticed is taken for gone after a
-    // while, and may still be open when it wakes.
-    if open > allowed && state.forecast().calm {
-        state.breach(format!(
-            "{open} connections are open where {allowed} may be: {status}"
-        ));
-    }
+    let account = || {
+        let (status, weather) = (state.pool.status(), state.weather());
+        format!("{open} connections are open where {allowed} may be, {weather}: {status}")
+    };
+    (open > allowed).then(account)
 }
 
 fn adds_up(status: &Status, ceiling: usize) -> Result<(), String> {
@@ -95,7 +109,7 @@ pub(super) async fn moment(
     until(|| state.pool.status().is_at_rest())
         .await
         .map_err(|()| format!("connections came not back: {}", state.pool.status()))?;
-    glance(state, proxy);
+    glance(state, proxy).await;
     Ok(())
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Document<'a> {
     first: Option<Sample>,
     last: Option<Sample>,
     broken: Option<&'a str>,
+    clients: Option<&'a str>,
     interrupted: bool,
 }
 
@@ -45,6 +46,7 @@ impl<'a> Document<'a> {
             first: outcome.growth.samples.first().copied(),
             last: outcome.growth.samples.last().copied(),
             broken: outcome.breach.as_deref(),
+            clients: outcome.clients.as_deref(),
             interrupted: outcome.interrupted.is_some(),
         }
     }
@@ -82,6 +84,11 @@ pub(super) fn render(options: &Options, outcome: &Outcome) -> String {
     );
     match (&outcome.breach, outcome.interrupted) {
         (Some(account), _) => {
+            let clients = outcome.clients.as_deref().unwrap_or("unknown");
+            lines.push(format!(
+                "\nclients of the server then:\n{}",
+                clients.trim_end()
+            ));
             lines.push(format!("\nbroken: {account}\nrepeat: {}", options.repeat()));
         }
         (None, Some(_)) => lines.push("\ninterrupted; until then everything held".to_owned()),

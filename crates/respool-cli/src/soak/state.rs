@@ -46,13 +46,16 @@ pub(super) struct Detached {
 struct Weather {
     rages: bool,
     faults: u64,
+    last: &'static str,
     ended: Instant,
+    /// Until when a client's end may stand behind bytes that nobody reads.
+    muffled_until: Instant,
 }
 
 /// What the weather was when an operation began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Forecast {
-    pub(super) calm: bool,
+    calm: bool,
     faults: u64,
 }
 
@@ -70,7 +73,9 @@ impl State {
             weather: Mutex::new(Weather {
                 rages: false,
                 faults: 0,
+                last: "nothing yet",
                 ended: Instant::now(),
+                muffled_until: Instant::now(),
             }),
             tallies: Mutex::default(),
             breach: Mutex::default(),
@@ -109,12 +114,32 @@ impl State {
         let mut weather = lock(&self.weather);
         weather.rages = true;
         weather.faults += 1;
+        weather.last = name;
     }
 
     pub(super) fn fault_ends(&self) {
         let mut weather = lock(&self.weather);
         weather.rages = false;
         weather.ended = Instant::now();
+    }
+
+    /// For so long nothing passes, or not everything.
+    pub(super) fn muffle(&self, time: Duration) {
+        lock(&self.weather).muffled_until = Instant::now() + time + AFTERMATH;
+    }
+
+    /// Whether a client that has left can't be seen for what it sent before.
+    pub(super) fn is_muffled(&self) -> bool {
+        Instant::now() < lock(&self.weather).muffled_until
+    }
+
+    /// The last fault, and how long ago it was, for an account of what went wrong.
+    pub(super) fn weather(&self) -> String {
+        let weather = lock(&self.weather);
+        match weather.rages {
+            true => format!("during \"{}\"", weather.last),
+            false => format!("{:?} after \"{}\"", weather.ended.elapsed(), weather.last),
+        }
     }
 
     pub(super) fn forecast(&self) -> Forecast {
