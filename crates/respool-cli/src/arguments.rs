@@ -149,6 +149,10 @@ pub(crate) struct SoakArguments {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = count(10_000), allow_negative_numbers = true)]
     pub(crate) tasks: usize,
 
+    /// Tasks beside these that share one client, with keys of their own and values of up to 1 MB
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = count(10_000), allow_negative_numbers = true)]
+    pub(crate) clients: usize,
+
     /// Connections of the pool
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = count(1_000), allow_negative_numbers = true)]
     pub(crate) max_size: usize,
@@ -208,9 +212,12 @@ Examples:
   respool soak --backend mobc --for 8h          over night
   respool soak --quick                          ten seconds
   respool soak --backend mobc --seed 7          the decisions of an earlier run again
+  respool soak --tasks 1 --clients 64           a shared client above all
 
 It starts a server of its own: redis-server or valkey-server must be on the PATH, or named by
-REDIS_SERVER. The same seed makes the same decisions; when they fall is up to the machine.
+REDIS_SERVER. Tasks use the pool in every way; those of --clients share one client, and know which of
+their values a reply must be. The same seed makes the same decisions; when they fall is up to the
+machine. What broke is shown with what the server said of its clients just then.
 Exit codes: 0 everything held, 1 something broke, with the command that repeats it, 2 wrong
 arguments, 130 interrupted.";
 

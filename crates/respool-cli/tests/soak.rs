@@ -25,6 +25,34 @@ fn the_default_backend_holds_through_ten_rough_seconds() {
 }
 
 #[test]
+fn a_wrapped_backend_holds_too_and_the_document_says_what_was_done() {
+    let output = respool(&[
+        "soak",
+        "--quick",
+        "--backend",
+        "mobc",
+        "--tasks",
+        "16",
+        "--clients",
+        "4",
+        "--seed",
+        "7",
+        "--json",
+    ]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{document:#}");
+    assert_eq!(document["schema"], 1);
+    assert_eq!(document["seed"], 7);
+    assert_eq!(document["backend"], "mobc");
+    assert!(document["broken"].is_null(), "{document:#}");
+    for count in ["operations", "cancelled", "quiet_moments"] {
+        assert!(document[count].as_u64() > Some(0), "{count}: {document:#}");
+    }
+    let faults = document["faults"].as_object().unwrap();
+    assert!(!faults.is_empty(), "{document:#}");
+}
+
+#[test]
 fn an_unknown_backend_is_answered_with_those_there_are() {
     let output = respool(&["soak", "--backend", "bb9"]);
     let complaint = String::from_utf8_lossy(&output.stderr);

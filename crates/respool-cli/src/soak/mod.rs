@@ -4,9 +4,11 @@
 mod faults;
 mod operations;
 mod options;
+mod own_key;
 mod quiet;
 mod report;
 mod resources;
+mod sharing;
 mod state;
 mod tasks;
 mod trouble;
@@ -28,7 +30,9 @@ use crate::progress::Progress;
 use crate::{output, runtime};
 pub(crate) use options::Options;
 use resources::Growth;
+use sharing::Sharer;
 use state::{AFTERMATH, State, Tallies};
+use tasks::Work;
 
 /// What happened, and whether everything held.
 #[derive(Debug)]
@@ -85,7 +89,12 @@ async fn soak(options: &Options) -> Result<Outcome, Failure> {
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..options.tasks {
-        tasks.spawn(tasks::work(state.clone(), rng.fork()));
+        tasks.spawn(tasks::run(Work::Mixed, state.clone(), rng.fork()));
+    }
+    let client = state.pool.client();
+    for number in 0..options.clients {
+        let work = Work::Shared(Arc::new(Sharer::new(client.clone(), number)));
+        tasks.spawn(tasks::run(work, state.clone(), rng.fork()));
     }
     tasks.spawn(watch(state.clone(), proxy.clone()));
     let mut growth = Growth::default();

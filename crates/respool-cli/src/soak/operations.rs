@@ -8,7 +8,7 @@ use respool::redis::{cmd, pipe};
 
 use super::state::State;
 use super::trouble::Trouble;
-use super::value::{belongs_to, excerpt, value_of};
+use super::value::{excerpt, value_of, version_of};
 
 /// Does one thing, decided by `rng`. A wrong reply is a breach at once, so that it counts even if
 /// the operation is cancelled after it.
@@ -151,19 +151,19 @@ fn key_and_size(rng: &mut Rng) -> (String, usize) {
     }
 }
 
-fn expect_own(state: &State, what: &str, key: &str, value: Option<&[u8]>) {
+pub(super) fn expect_own(state: &State, what: &str, key: &str, value: Option<&[u8]>) {
     if let Some(value) = value {
         expect(
             state,
             what,
-            belongs_to(key, value),
+            version_of(key, value).is_some(),
             &format!("a value of {key}"),
             value,
         );
     }
 }
 
-fn expect(state: &State, what: &str, is_right: bool, wanted: &str, reply: &[u8]) {
+pub(super) fn expect(state: &State, what: &str, is_right: bool, wanted: &str, reply: &[u8]) {
     if !is_right {
         let seen = excerpt(reply);
         state.breach(format!(

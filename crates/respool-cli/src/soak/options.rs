@@ -12,6 +12,7 @@ pub(crate) struct Options {
     pub(crate) duration: Duration,
     pub(crate) seed: u64,
     pub(crate) tasks: usize,
+    pub(crate) clients: usize,
     pub(crate) max_size: usize,
     pub(crate) json: bool,
 }
@@ -27,6 +28,7 @@ impl Options {
             duration: arguments.duration.unwrap_or(usual),
             seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..)),
             tasks: arguments.tasks,
+            clients: arguments.clients,
             max_size: arguments.max_size,
             json: arguments.json,
         })
@@ -35,13 +37,14 @@ impl Options {
     /// The command that makes the same decisions again. When they fall is up to the machine.
     pub(super) fn repeat(&self) -> String {
         format!(
-            "respool soak --backend {} --for {} --seed {} --tasks {} --max-size {}",
+            "respool soak --backend {} --for {} --seed {} --tasks {} --clients {} --max-size {}",
             self.backend.info.name,
             humantime::format_duration(self.duration)
                 .to_string()
                 .replace(' ', ""),
             self.seed,
             self.tasks,
+            self.clients,
             self.max_size,
         )
     }

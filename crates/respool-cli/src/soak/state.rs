@@ -59,6 +59,14 @@ pub(super) struct Forecast {
     faults: u64,
 }
 
+#[cfg(test)]
+impl Forecast {
+    pub(super) const CALM: Forecast = Forecast {
+        calm: true,
+        faults: 0,
+    };
+}
+
 impl State {
     pub(super) fn new(pool: Pool) -> Self {
         State {
