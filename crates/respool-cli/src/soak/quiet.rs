@@ -34,8 +34,8 @@ pub(super) async fn glance(state: &State, proxy: &FaultProxy) {
 }
 
 fn too_many(state: &State, proxy: &FaultProxy) -> Option<String> {
-    let open = proxy.open();
-    let allowed = state.ceiling.load(Ordering::SeqCst) + state.detached.most_since();
+    let (open, detached) = state.detached.most_during(|| proxy.open());
+    let allowed = state.ceiling.load(Ordering::SeqCst) + detached;
     let account = || {
         let (status, weather) = (state.pool.status(), state.weather());
         format!("{open} connections are open where {allowed} may be, {weather}: {status}")

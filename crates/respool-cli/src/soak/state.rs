@@ -39,6 +39,8 @@ pub(super) struct Tallies {
 pub(super) struct Detached {
     now: AtomicUsize,
     most: AtomicUsize,
+    /// One looks at a time.
+    look: Mutex<()>,
 }
 
 /// When faults happen.
@@ -180,10 +182,14 @@ impl Detached {
         Kept(self)
     }
 
-    /// The most that there were at once since the last time this was asked.
-    pub(super) fn most_since(&self) -> usize {
-        let now = self.now.load(Ordering::SeqCst);
-        self.most.swap(now, Ordering::SeqCst).max(now)
+    /// What `look` gives, and the most that there were at once while it did.
+    pub(super) fn most_during<T>(&self, look: impl FnOnce() -> T) -> (T, usize) {
+        let _alone = lock(&self.look);
+        // In this order: who comes between the two is counted by either.
+        self.most.store(0, Ordering::SeqCst);
+        let first = self.now.load(Ordering::SeqCst);
+        let seen = look();
+        (seen, self.most.load(Ordering::SeqCst).max(first))
     }
 }
 
@@ -199,4 +205,21 @@ impl Drop for Kept<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_during_a_look_is_counted_and_who_left_before_is_not() {
+        let detached = Detached::default();
+        drop(detached.keep());
+        let stays = detached.keep();
+        let leaves = detached.keep();
+        assert_eq!(detached.most_during(|| drop(leaves)).1, 2);
+        assert_eq!(detached.most_during(|| drop(stays)).1, 1);
+        assert_eq!(detached.most_during(|| drop(detached.keep())).1, 1);
+        assert_eq!(detached.most_during(|| ()).1, 0);
+    }
 }
