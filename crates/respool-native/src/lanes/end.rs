@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use redis::RedisError;
 use respool_core::{CloseReason, Connection};
@@ -106,7 +105,6 @@ impl Lanes {
             };
             lane.home = None;
             lane.driver = None;
-            self.homeless.fetch_add(1, Ordering::Relaxed);
             let mut is_wanted = false;
             for entry in core.in_flight.iter().chain(&lane.unsent.entries) {
                 if !entry.asker.was_given_up() {
@@ -128,12 +126,15 @@ impl Lanes {
     /// Somebody gave up on the lane of this number. The last to leave a lane that nobody drives gives
     /// its connection back.
     pub(crate) fn given_up(&self, number: u64) {
-        self.given_up.fetch_add(1, Ordering::Relaxed);
-        if self.homeless.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let Some(body) = self.traffic().body(number) else {
-            return;
+        let body = match self.traffic().lane(number) {
+            Some(lane) => {
+                lane.has_weeds = true;
+                if lane.home.is_some() {
+                    return;
+                }
+                lane.body.clone()
+            }
+            None => return,
         };
         let abandoned = {
             let mut held = body.core();

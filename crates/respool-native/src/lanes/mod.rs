@@ -42,10 +42,6 @@ pub(crate) struct Lanes {
     traffic: Mutex<Traffic>,
     /// How many there are, for those who ask without the lock.
     open: AtomicUsize,
-    /// How many were ever left by their runtime.
-    homeless: AtomicUsize,
-    /// Callers who gave up since a batch was last weeded.
-    given_up: AtomicUsize,
     /// Callers who wait for room on a lane.
     crowded: AtomicUsize,
     /// Told when a lane was opened or has ended, and of room on one.
@@ -67,8 +63,6 @@ impl Lanes {
             shared,
             traffic: Mutex::default(),
             open: AtomicUsize::new(0),
-            homeless: AtomicUsize::new(0),
-            given_up: AtomicUsize::new(0),
             crowded: AtomicUsize::new(0),
             changed: Notify::new(),
             sizes: Sizes::new(),
@@ -111,6 +105,7 @@ impl Lanes {
                 home: Some(here),
                 driver: None,
                 unsent: Unsent::default(),
+                has_weeds: false,
                 is_beside,
                 leaves: None,
                 is_wanted: false,
@@ -172,7 +167,10 @@ impl Lanes {
         let Some(lane) = traffic.lane(body.number) else {
             return Next::End;
         };
-        self.weed(lane);
+        // What nobody waits for any more is not written.
+        if std::mem::take(&mut lane.has_weeds) {
+            lane.unsent.weed();
+        }
         if lane.unsent.is_empty() {
             let is_to_go = lane.is_wanted || lane.leaves.is_some();
             if is_to_go && core.is_quiet() {
@@ -187,14 +185,6 @@ impl Lanes {
         core.take(&mut lane.unsent, now);
         body.note(core);
         Next::Write
-    }
-
-    /// Takes out of what waits to be sent whatever nobody waits for.
-    fn weed(&self, lane: &mut Lane) {
-        if self.given_up.load(Ordering::Relaxed) > 0 {
-            self.given_up.store(0, Ordering::Relaxed);
-            lane.unsent.weed();
-        }
     }
 
     fn tell_of_room(&self) {

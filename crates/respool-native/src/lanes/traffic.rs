@@ -35,6 +35,8 @@ pub(crate) struct Lane {
     /// Wakes its driver.
     pub(crate) driver: Option<Waker>,
     pub(crate) unsent: Unsent,
+    /// Somebody gave up since its last batch.
+    pub(crate) has_weeds: bool,
     /// It stands beside its runtime's own lane.
     pub(crate) is_beside: bool,
     /// It takes no newcomers, and ends once nothing is under way on it.
