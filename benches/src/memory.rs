@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_connect::{CloseNow, Dial, Glance, Link, Opening, Owed, Parting, Place};
-use respool_core::{CloseReason, ConnectError, PoolConfig};
+use respool_core::{CloseReason, ConnectError, Detached, PoolConfig};
 
 /// Opens [`MemoryLink`]s.
 pub struct MemoryDial {
@@ -90,7 +90,7 @@ impl Link for MemoryLink {
         self.place.set_reason(reason);
     }
 
-    fn detached(self) -> Option<Box<dyn ConnectionLike + Send>> {
+    fn detached(self) -> Option<Box<dyn Detached>> {
         None
     }
 }

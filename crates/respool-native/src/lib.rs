@@ -17,6 +17,7 @@ mod clock;
 mod connection;
 mod dialling;
 mod handshake;
+mod homes;
 mod lanes;
 mod messages;
 mod queue;

@@ -5,6 +5,7 @@ use respool_core::ConnectError;
 use tokio::runtime::Id;
 use tokio::task::AbortHandle;
 
+use crate::homes::Homes;
 use crate::queue::{Queue, Ticket, Word};
 
 /// Who holds what and who waits, under one lock: idle connections, the queue, and what is being
@@ -28,6 +29,8 @@ pub(crate) struct Slots<T> {
     pub(crate) retry_at: Option<Instant>,
     pub(crate) last_error: Option<ConnectError>,
     pub(crate) closed: bool,
+    /// Which runtime those who wait are on.
+    pub(crate) homes: Homes,
 }
 
 /// Whether those who wait are told when their time is up.
@@ -66,6 +69,7 @@ impl<T> Slots<T> {
             retry_at: None,
             last_error: None,
             closed: false,
+            homes: Homes::new(),
         }
     }
 

@@ -30,11 +30,11 @@ impl Line for Native {
                     }
                     return Poll::Ready(Ok(self.see_to(connection, Deadline::after(limit))));
                 }
-                let Ok(here) = Handle::try_current() else {
+                let Some(here) = slots.homes.here() else {
                     return Poll::Ready(Err(PoolError::NoRuntime));
                 };
                 let deadline = self.shared.clock.deadline(limit);
-                match self.shared.join(slots, here.id(), false, deadline, context) {
+                match self.shared.join(slots, here, false, deadline, context) {
                     Ok(ticket) => {
                         *place = Some(PlaceInLine {
                             number: ticket.place,
