@@ -109,6 +109,23 @@ fn what_is_no_reply_ends_the_stream_and_says_why() {
 }
 
 #[test]
+fn a_reply_that_is_cut_short_is_a_loss_and_the_end_between_two_replies_is_none() {
+    for (said, is_loss) in [("+OK\r\n", false), ("+OK\r\n$5\r\nab", true)] {
+        let runtime = current_thread();
+        let (socket, mut server) = pair(&runtime);
+        server.write_all(said.as_bytes()).unwrap();
+        drop(server);
+        let mut stream = socket.stream();
+        let mut read = || runtime.block_on(stream.read(&mut [0; 64]));
+        assert_eq!(read().unwrap(), said.len());
+        let end = read().map_err(|error| error.kind());
+        let loss = Err(std::io::ErrorKind::UnexpectedEof);
+        assert_eq!(end, if is_loss { loss } else { Ok(0) });
+        assert!(socket.violation().is_none());
+    }
+}
+
+#[test]
 fn a_large_reply_shows_from_its_first_line_to_its_last_byte() {
     let runtime = current_thread();
     let (socket, mut server) = pair(&runtime);

@@ -130,6 +130,15 @@ async fn whoever_wants_a_connection_of_his_own_comes_before_newcomers() {
 }
 
 #[tokio::test]
+async fn a_large_reply_that_is_cut_short_is_a_lost_connection() {
+    let slow = Slow::start(1).await;
+    let reading = slow.read_large().await;
+    slow.proxy.cut();
+    let error = reading.await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("GET: the connection was lost"), "{error}");
+}
+
+#[tokio::test]
 async fn a_newcomer_does_not_wait_for_a_connection_that_cannot_be_opened() {
     let slow = Slow::start(2).await;
     let reading = slow.read_large().await;

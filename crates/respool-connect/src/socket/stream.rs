@@ -117,9 +117,14 @@ impl AsyncRead for SocketStream {
             return Poll::Ready(Err(self.refuse(violation)));
         }
         let before = buffer.filled().len();
+        let has_room = buffer.remaining() > 0;
         let outcome = self.socket.poll_read(context, buffer);
         if let Poll::Ready(Ok(())) = outcome {
             match &buffer.filled()[before..] {
+                // The redis crate would take a reply that was cut short for a malformed one.
+                [] if has_room && self.replies.is_within() => {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
                 [] => {}
                 bytes => {
                     self.socket.reads.fetch_add(1, Ordering::Relaxed);
