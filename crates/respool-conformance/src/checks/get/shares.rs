@@ -20,7 +20,7 @@ const SLOW_TURNS_PER_TASK: usize = 1000;
 const FOR_AT_LEAST: Duration = Duration::from_millis(150);
 /// How often the shares are measured before an unequal one counts: the machine may take a thread off
 /// its core for many turns, but an unfair pool is unfair each time.
-const MEASUREMENTS: usize = 3;
+const MEASUREMENTS: usize = 8;
 
 pub(super) async fn ensure_equal_shares(pool: &Pool) -> Result<f64, Broken> {
     let mut shares = Vec::new();
