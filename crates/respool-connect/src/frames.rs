@@ -279,6 +279,11 @@ impl Frames {
         self.arrived > 0
     }
 
+    /// Whether a frame has begun and not ended that is no pushed message, as far as is known.
+    pub fn is_within_reply(&self) -> bool {
+        self.is_within() && !matches!(self.kind, b'>' | b'|')
+    }
+
     fn is_at_first_word(&self) -> bool {
         self.open.len() == 1 && !self.word.is_over
     }

@@ -447,15 +447,17 @@ impl Wire {
                     let is_answer = frame.kind != b'>' || frame.subscribes;
                     if is_answer && !self.messages.gates_are_open {
                         self.answers += 1;
-                        if self.answers > self.owed {
-                            self.whole.truncate(before.0);
-                            self.answers = before.1;
-                            return self.violate(Violation::unasked());
-                        }
                     }
                 }
                 Ok(None) => self.followed = self.read,
                 Err(violation) => return self.violate(violation),
+            }
+            // Where it ends may be to come; that it is one too many shows now.
+            let begun = u64::from(self.frames.is_within_reply());
+            if !self.messages.gates_are_open && self.answers + begun > self.owed {
+                self.whole.truncate(before.0);
+                self.answers = before.1;
+                return self.violate(Violation::unasked());
             }
         }
     }

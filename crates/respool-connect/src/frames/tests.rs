@@ -265,3 +265,14 @@ fn a_string_that_is_given_whole_is_told_with_its_text() {
     let nothing = Frames::new().next(b"$-1\r\n").unwrap().unwrap();
     assert_eq!((nothing.used, nothing.text_at), (5, None));
 }
+
+#[test]
+fn what_is_no_push_is_known_for_a_reply_by_its_first_byte() {
+    let begun: [&[u8]; 5] = [b"", b"$", b"*2\r\n:1\r\n", b">", b"|1\r\n+key\r\n"];
+    let is_reply = begun.map(|bytes| {
+        let mut frames = Frames::new();
+        frames.read(bytes, |_| Ok(())).unwrap();
+        frames.is_within_reply()
+    });
+    assert_eq!(is_reply, [false, true, true, false, false]);
+}

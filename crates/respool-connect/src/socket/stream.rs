@@ -70,6 +70,13 @@ impl SocketStream {
             *owed -= i64::from(is_reply);
             Ok(())
         });
+        let read = match read {
+            // Where it ends is to come; that it is one too many shows now.
+            Ok(()) if counts && *owed + begun <= 0 && replies.is_within_reply() => {
+                Err((Violation::unasked(), 0))
+            }
+            read => read,
+        };
         self.note_owed();
         let is_large = self.replies.is_large();
         // Written only when it changes: others read it for each command.
