@@ -12,7 +12,8 @@
 //!   no more than it needs, and a server that is down is not stormed.
 //! - [`Ledger`]: counts every connection from the first byte to the server's last, so that a
 //!   snapshot adds up and the server never sees more than `max_size`.
-//! - [`Frames`] and [`decode`]: where a reply ends and whether it is one, and then its value.
+//! - [`Frames`] and [`decode`]: where a reply ends and whether it is one, and then its value;
+//!   [`ReplyMode`]: which commands have none.
 //! - [`Wrapped`]: all of it together as a [`respool_core::Backend`], over anything that can
 //!   [take and give back](Slots).
 
@@ -31,6 +32,7 @@ mod owed;
 mod poll;
 mod redis_dial;
 mod redis_link;
+mod reply_mode;
 mod route;
 mod runtime_watch;
 mod socket;
@@ -55,6 +57,7 @@ pub use owed::Owed;
 pub use poll::{at_once, run_to_end};
 pub use redis_dial::RedisDial;
 pub use redis_link::{RedisLink, SharedParts};
+pub use reply_mode::ReplyMode;
 pub use route::Route;
 pub use runtime_watch::RuntimeWatch;
 pub use socket::{Look, Socket, SocketStream, turns_away};

@@ -21,7 +21,6 @@ mod homes;
 mod lanes;
 mod messages;
 mod queue;
-mod reply_mode;
 mod shared;
 mod slots;
 mod timekeeper;

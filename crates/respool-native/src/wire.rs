@@ -5,13 +5,12 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
-use respool_connect::{Ended, Frames, Look, Socket, Violation, decode};
+use respool_connect::{Ended, Frames, Look, ReplyMode, Socket, Violation, decode};
 use tokio::io::ReadBuf;
 use tokio::task;
 
 use crate::alarm::Alarm;
 use crate::messages::{Messages, is_message};
-use crate::reply_mode::ReplyMode;
 
 /// What is read at once, and kept while the connection is idle.
 const SMALL: usize = 4 * 1024;

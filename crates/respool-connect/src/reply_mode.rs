@@ -3,16 +3,19 @@ use redis::{Arg, Cmd};
 /// Whether the server answers: CLIENT REPLY changes that, and one reply too many or too few would be
 /// taken for another's (<https://redis.io/docs/latest/commands/client-reply/>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ReplyMode {
+pub enum ReplyMode {
+    /// It answers each command.
     #[default]
     On,
+    /// It answers none but CLIENT REPLY ON.
     Off,
+    /// It answers all but the next command.
     SkipsNext,
 }
 
 impl ReplyMode {
     /// Whether `command` will be answered; to be asked in the order in which commands are sent.
-    pub(crate) fn answers(&mut self, command: &Cmd) -> bool {
+    pub fn answers(&mut self, command: &Cmd) -> bool {
         match asked_for(command) {
             Some(ReplyMode::On) => {
                 *self = ReplyMode::On;
