@@ -41,6 +41,9 @@ pub(crate) fn pushed_messages_shift_nothing(trial: &Trial) -> Finding {
         // What is held must be one connection in RESP3: in libraries of others it may be one of
         // many, or speak RESP2, and a subscription has calls of its own.
         if trial.nature().speaks_the_contract {
+            after_client_reply(trial)
+                .await
+                .map_err(|broken| broken.in_case("commands after CLIENT REPLY"))?;
             in_two_packets(trial)
                 .await
                 .map_err(|broken| broken.in_case("a push in two packets"))?;
@@ -151,6 +154,46 @@ async fn inside_a_pipeline(trial: &Trial, way: Way) -> Result<(), Broken> {
 /// Enough of it to tell which it is.
 fn start_of(reply: &str) -> String {
     reply.chars().take(10).collect()
+}
+
+/// CLIENT REPLY takes replies away: as many that come too many must not make up for them. Nor may
+/// one that comes as it should be kept from its owner until the time is up.
+async fn after_client_reply(trial: &Trial) -> Result<(), Broken> {
+    let skip = cmd("CLIENT").arg("REPLY").arg("SKIP").clone();
+    let set = cmd("SET").arg("key").arg("value").clone();
+    let get = cmd("GET").arg("key").clone();
+    for too_many in 0..4 {
+        let replies = [b"$5\r\nvalue\r\n", &*UNASKED.repeat(too_many)].concat();
+        let script = Script::new()
+            .on("CLIENT|REPLY", Answer::Silence)
+            .on("SET", Answer::Silence)
+            .on("GET", Answer::Bytes(replies));
+        let server = ScriptedServer::start_with(script).await?;
+        let pool = trial.pool(trial.config(&server.url()))?;
+
+        let mut connection = pool.get().await?;
+        for unanswered in [&skip, &set] {
+            let mut command = unanswered.clone();
+            command.set_no_response(true);
+            let _: Value = command.query_async(&mut connection).await?;
+        }
+        let alone: RedisResult<String> = get.query_async(&mut connection).await;
+
+        let mut pipeline = pipe();
+        for command in [&skip, &set, &get] {
+            pipeline.add_command(command.clone());
+        }
+        let together = pipeline.query_async(&mut pool.get().await?).await;
+
+        for outcome in [alone.map(|reply| vec![reply]), together] {
+            let is_right = match &outcome {
+                Ok(replies) => *replies == ["value"],
+                Err(error) => !error.is_timeout(),
+            };
+            ensure!(is_right, expected: "its own reply, or why there is none", seen: "{outcome:?}");
+        }
+    }
+    Ok(())
 }
 
 async fn while_idle(trial: &Trial, way: Way) -> Result<(), Broken> {

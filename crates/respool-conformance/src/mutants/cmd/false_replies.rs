@@ -5,6 +5,9 @@ use respool_core::Connection;
 
 use crate::mutants::forward::SpoilConnection;
 
+/// How CLIENT REPLY with its word begins on the wire.
+const CLIENT_REPLY: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n";
+
 /// What a malformed reply becomes; `None` is a wait without end.
 pub(super) struct MalformedIs(pub(super) Option<Value>);
 
@@ -42,6 +45,28 @@ impl SpoilConnection for MalformedPipelineIs {
             match replies {
                 Err(error) if error.kind() == ErrorKind::Parse => Ok(vec![self.0.clone(); count]),
                 replies => replies,
+            }
+        })
+    }
+}
+
+/// After CLIENT REPLY, what should be an error is a reply.
+#[derive(Default)]
+pub(super) struct LosesCount {
+    has_lost_it: bool,
+}
+
+impl SpoilConnection for LosesCount {
+    fn request<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        command: &'a Cmd,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            self.has_lost_it |= command.get_packed_command().starts_with(CLIENT_REPLY);
+            match healthy.req_packed_command(command).await {
+                Err(_) if self.has_lost_it => Ok(Value::BulkString(b"unasked".to_vec())),
+                reply => reply,
             }
         })
     }

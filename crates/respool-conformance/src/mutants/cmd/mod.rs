@@ -16,7 +16,7 @@ use super::forward::{
 };
 use super::shared_connection::SharedConnection;
 use crate::Subject;
-use false_replies::{MalformedIs, MalformedPipelineIs, ShiftsReplies};
+use false_replies::{LosesCount, MalformedIs, MalformedPipelineIs, ShiftsReplies};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -138,6 +138,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 MalformedPipelineIs(Value::BulkString(b"unasked".to_vec()))
             })
         },
+    },
+    Mutant {
+        rule: "CMD-6",
+        name: "loses_count_after_client_reply",
+        defect: "a command after CLIENT REPLY gets a reply that nobody asked for",
+        wrap: |healthy| spoil_connections(healthy, "loses count", LosesCount::default),
     },
     Mutant {
         rule: "CMD-6",
