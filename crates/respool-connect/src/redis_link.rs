@@ -8,7 +8,8 @@ use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisFuture, RedisResult, Valu
 use respool_core::{Capabilities, CloseReason, Detached, PoolConfig};
 
 use crate::{
-    CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, Route, Socket, turns_away,
+    CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, ReplyMode, Route, Socket,
+    turns_away,
 };
 
 /// A connection of the redis crate on a [`Socket`] of ours, driven by its holder's own task.
@@ -26,6 +27,10 @@ pub struct RedisLink {
     driver: Option<Driver>,
     socket: Arc<Socket>,
     owed: Owed,
+    mode: ReplyMode,
+    /// The redis crate awaits replies that the server was told not to send, and would give those that
+    /// come to the wrong commands.
+    is_out_of_step: bool,
     condemned: bool,
     /// `None` once it was detached from its pool.
     place: Option<Place>,
@@ -71,6 +76,8 @@ impl RedisLink {
                     connection,
                     driver: Some(driver),
                     owed: Owed::nothing(config),
+                    mode: ReplyMode::On,
+                    is_out_of_step: false,
                     condemned: false,
                     place: half_open.opened(),
                     socket,
@@ -142,6 +149,26 @@ impl RedisLink {
         Ok(())
     }
 
+    /// Whether the server answers `command`. Refused where the answer could not be told from others'.
+    fn is_answered(&mut self, command: &Cmd) -> RedisResult<bool> {
+        let is_answered = self.mode.answers(command);
+        self.is_out_of_step |= !is_answered;
+        match is_answered && self.is_out_of_step && !command.is_no_response() {
+            true => Err(out_of_step()),
+            false => Ok(is_answered),
+        }
+    }
+
+    /// The same of a pipeline, all of whose replies are awaited together.
+    fn are_answered(&self, pipeline: &Pipeline) -> RedisResult<()> {
+        let mut mode = self.mode;
+        let are_answered = pipeline.cmd_iter().all(|command| mode.answers(command));
+        match are_answered && !self.is_out_of_step {
+            true => Ok(()),
+            false => Err(out_of_step()),
+        }
+    }
+
     /// What the server did wrong is a better reason than what the redis crate made of it.
     fn explain<T>(&self, outcome: RedisResult<T>) -> RedisResult<T> {
         outcome.map_err(|error| match is_lost(&error) {
@@ -176,6 +203,14 @@ impl ConnectionLike for RedisLink {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             self.prepare().await?;
+            let mut unawaited;
+            let command = match self.is_answered(command)? {
+                true => command,
+                false => {
+                    unawaited = command.clone();
+                    unawaited.set_no_response(true)
+                }
+            };
             let reply = drive(
                 &mut self.driver,
                 self.connection.send_packed_command(command),
@@ -197,6 +232,7 @@ impl ConnectionLike for RedisLink {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             self.prepare().await?;
+            self.are_answered(pipeline)?;
             let replies = drive(
                 &mut self.driver,
                 self.connection
@@ -332,6 +368,11 @@ impl Drop for HalfOpen {
             opening.failed(Parting::Watched(self.socket.clone()));
         }
     }
+}
+
+fn out_of_step() -> redis::RedisError {
+    let what = "not sent: after CLIENT REPLY OFF or SKIP this connection gives out no replies";
+    (redis::ErrorKind::Client, what).into()
 }
 
 fn is_lost(error: &redis::RedisError) -> bool {
