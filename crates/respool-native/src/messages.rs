@@ -58,15 +58,50 @@ fn opens_the_gates(name: &[u8]) -> bool {
     ends_with(b"SUBSCRIBE") || ends_with(b"MONITOR") || ends_with(b"SYNC")
 }
 
-/// Whether what came under RESP2, where nothing else tells, is a message to a subscriber.
+/// Whether what came to a connection with open gates is a message: one to a subscriber under RESP2,
+/// where nothing else tells, or a line of MONITOR, which is a status in both protocols.
 pub(crate) fn is_message(value: &Value) -> bool {
-    let Value::Array(parts) = value else {
-        return false;
-    };
-    match parts.first() {
-        Some(Value::BulkString(kind)) => {
-            matches!(kind.as_slice(), b"message" | b"pmessage" | b"smessage")
-        }
+    match value {
+        Value::Array(parts) => match parts.first() {
+            Some(Value::BulkString(kind)) => {
+                matches!(kind.as_slice(), b"message" | b"pmessage" | b"smessage")
+            }
+            _ => false,
+        },
+        Value::SimpleString(line) => is_of_monitor(line),
         _ => false,
+    }
+}
+
+/// Whether `line` is like `1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`
+/// (<https://redis.io/docs/latest/commands/monitor/>). No command answers so.
+fn is_of_monitor(line: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    line.split_once(" [").is_some_and(|(time, rest)| {
+        let (seconds, micros) = time.split_once('.').unwrap_or_default();
+        is_number(seconds) && is_number(micros) && rest.contains("] ")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_monitor_is_told_from_a_status() {
+        let is_line = |text: &str| is_message(&Value::SimpleString(text.to_owned()));
+        assert!(is_line(
+            r#"1339518083.107412 [0 127.0.0.1:60866] "keys" "*""#
+        ));
+        assert!(is_line(r#"1339518083.107412 [0 lua] "get" "key""#));
+        for status in [
+            "PONG",
+            "",
+            "1339518083.107412",
+            "v1.2 [beta] x",
+            ". [0 a] b",
+        ] {
+            assert!(!is_line(status), "{status}");
+        }
     }
 }
