@@ -1,0 +1,79 @@
+use std::pin::pin;
+
+use redis::cmd;
+use respool_core::Pool;
+use respool_testserver::{FaultProxy, RedisServer};
+
+use crate::{begin, id_of, pool_of};
+
+/// A pool of one connection, through a proxy that can hold back what is sent.
+async fn pool_with_value(size: usize) -> (RedisServer, FaultProxy, Pool) {
+    let server = RedisServer::start().await.unwrap();
+    let last = (size - 1).to_string();
+    let set = ["SETRANGE", "value", &last, "x"];
+    server.command(&set).await.unwrap();
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    let pool = pool_of(&proxy.url(), 1);
+    (server, proxy, pool)
+}
+
+/// Whether the connection is still the same after a GET of `size` bytes was given up.
+async fn keeps_its_connection_when_given_up(size: usize) -> bool {
+    let (_server, proxy, pool) = pool_with_value(size).await;
+    let mut connection = pool.get().await.unwrap();
+    let id = id_of(&mut connection).await;
+    proxy.stall();
+    {
+        let mut get = cmd("GET");
+        let get = get.arg("value");
+        begin(pin!(get.query_async::<Vec<u8>>(&mut connection))).await;
+    }
+    drop(connection);
+    proxy.resume();
+    let mut next = pool.get().await.unwrap();
+    let found: Vec<u8> = cmd("GET")
+        .arg("value")
+        .query_async(&mut next)
+        .await
+        .unwrap();
+    assert_eq!(found.len(), size);
+    id_of(&mut next).await == id
+}
+
+#[tokio::test]
+async fn a_small_reply_that_was_given_up_costs_no_connection() {
+    assert!(keeps_its_connection_when_given_up(100_000).await);
+}
+
+#[tokio::test]
+async fn a_reply_over_a_megabyte_that_was_given_up_costs_its_connection() {
+    assert!(!keeps_its_connection_when_given_up(2_000_000).await);
+}
+
+#[tokio::test]
+async fn the_same_holder_discards_what_he_gave_up_however_large() {
+    let (_server, proxy, pool) = pool_with_value(2_000_000).await;
+    let mut connection = pool.get().await.unwrap();
+    let id = id_of(&mut connection).await;
+    proxy.stall();
+    {
+        let mut get = cmd("GET");
+        let get = get.arg("value");
+        begin(pin!(get.query_async::<Vec<u8>>(&mut connection))).await;
+    }
+    proxy.resume();
+    assert_eq!(id_of(&mut connection).await, id);
+}
+
+#[tokio::test]
+async fn a_command_that_is_dropped_before_its_first_poll_is_not_sent() {
+    let (server, _proxy, pool) = pool_with_value(1).await;
+    let mut connection = pool.get().await.unwrap();
+    let id = id_of(&mut connection).await;
+    let mut get = cmd("GET");
+    drop(get.arg("value").query_async::<Vec<u8>>(&mut connection));
+    drop(connection);
+    let mut next = pool.get().await.unwrap();
+    assert_eq!(id_of(&mut next).await, id);
+    assert_eq!(server.command_calls("get").await, 0);
+}

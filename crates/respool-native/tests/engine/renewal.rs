@@ -1,0 +1,85 @@
+use redis::cmd;
+use respool_core::{CommandError, Pool, PooledConnection};
+use respool_testserver::RedisServer;
+
+use crate::{echo, id_of, pool_of};
+
+/// Ends the connection at the server, which has sent its end before this returns.
+async fn kill(server: &RedisServer, id: u64) {
+    let id = id.to_string();
+    let reply = server
+        .command(&["CLIENT", "KILL", "ID", &id])
+        .await
+        .unwrap();
+    assert_eq!(reply.integer(), Some(1));
+}
+
+/// A connection that was in use a moment ago, and its number.
+async fn used_a_moment_ago(pool: &Pool) -> (PooledConnection, u64) {
+    let mut connection = pool.get().await.unwrap();
+    let id = id_of(&mut connection).await;
+    drop(connection);
+    (pool.get().await.unwrap(), id)
+}
+
+#[tokio::test]
+async fn a_connection_that_was_killed_while_idle_is_replaced_before_it_is_used() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let (connection, id) = used_a_moment_ago(&pool).await;
+    drop(connection);
+    kill(&server, id).await;
+    let mut connection = pool.get().await.unwrap();
+    assert_ne!(id_of(&mut connection).await, id);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_killed_after_it_was_lent_is_renewed_before_its_first_command() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let (mut connection, id) = used_a_moment_ago(&pool).await;
+    kill(&server, id).await;
+    assert_ne!(id_of(&mut connection).await, id);
+    assert!(!connection.is_condemned());
+    drop(connection);
+    assert_eq!(pool.status().idle, 1);
+    assert_eq!(pool.status().opened, 2);
+}
+
+#[tokio::test]
+async fn it_is_renewed_before_a_first_pipeline_too() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let (mut connection, id) = used_a_moment_ago(&pool).await;
+    kill(&server, id).await;
+    let (set, got): (String, String) = redis::pipe()
+        .atomic()
+        .cmd("SET")
+        .arg("key")
+        .arg("value")
+        .cmd("GET")
+        .arg("key")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!((set.as_str(), got.as_str()), ("OK", "value"));
+}
+
+#[tokio::test]
+async fn a_connection_is_not_renewed_under_a_holder_who_has_used_it() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let mut connection = pool.get().await.unwrap();
+    let () = cmd("WATCH")
+        .arg("key")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let id = id_of(&mut connection).await;
+    kill(&server, id).await;
+    let error = echo(&mut connection, "lost").await.unwrap_err();
+    assert!(CommandError::find_in(&error).is_some(), "{error}");
+    assert!(connection.is_condemned());
+    drop(connection);
+    assert_ne!(id_of(&mut pool.get().await.unwrap()).await, id);
+}

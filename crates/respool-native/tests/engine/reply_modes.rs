@@ -1,0 +1,77 @@
+use redis::{AsyncCommands, Value, cmd};
+use respool_core::{CloseReason, PooledConnection};
+use respool_testserver::RedisServer;
+
+use crate::{echo, pool_of};
+
+async fn client_reply(connection: &mut PooledConnection, mode: &str) -> Value {
+    let mut command = cmd("CLIENT");
+    let command = command.arg("REPLY").arg(mode);
+    command.query_async(connection).await.unwrap()
+}
+
+async fn set(connection: &mut PooledConnection, value: &str) -> Value {
+    let mut command = cmd("SET");
+    let command = command.arg("key").arg(value);
+    command.query_async(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_command_whose_reply_is_skipped_waits_for_none_and_the_next_gets_its_own() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let mut connection = pool.get().await.unwrap();
+    assert_eq!(client_reply(&mut connection, "SKIP").await, Value::Nil);
+    assert_eq!(set(&mut connection, "silently").await, Value::Nil);
+    assert_eq!(echo(&mut connection, "own").await.unwrap(), "own");
+    let value: String = connection.get("key").await.unwrap();
+    assert_eq!(value, "silently");
+}
+
+#[tokio::test]
+async fn replies_that_are_off_are_not_waited_for_until_they_are_on_again() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let mut connection = pool.get().await.unwrap();
+    assert_eq!(client_reply(&mut connection, "OFF").await, Value::Nil);
+    for value in ["one", "two"] {
+        assert_eq!(set(&mut connection, value).await, Value::Nil);
+    }
+    assert_eq!(client_reply(&mut connection, "ON").await, Value::Okay);
+    let value: String = connection.get("key").await.unwrap();
+    assert_eq!(value, "two");
+}
+
+#[tokio::test]
+async fn a_pipeline_gives_the_replies_that_come() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let mut connection = pool.get().await.unwrap();
+    let replies: Vec<String> = redis::pipe()
+        .cmd("CLIENT")
+        .arg("REPLY")
+        .arg("SKIP")
+        .cmd("ECHO")
+        .arg("unheard")
+        .cmd("ECHO")
+        .arg("heard")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(replies, ["heard"]);
+    assert_eq!(echo(&mut connection, "own").await.unwrap(), "own");
+}
+
+#[tokio::test]
+async fn the_next_holder_is_answered_whatever_mode_the_last_one_left() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    for mode in ["OFF", "SKIP"] {
+        let mut connection = pool.get().await.unwrap();
+        client_reply(&mut connection, mode).await;
+        drop(connection);
+        let mut next = pool.get().await.unwrap();
+        assert_eq!(echo(&mut next, mode).await.unwrap(), mode);
+    }
+    assert_eq!(pool.status().closed.of(CloseReason::SessionChanged), 2);
+}
