@@ -7,6 +7,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::Detached;
+use crate::pooled_connection::in_a_runtime;
 
 /// A connection that its holder kept for good, by
 /// [`PooledConnection::detach`](crate::PooledConnection::detach). It is a plain connection: no
@@ -34,6 +35,7 @@ impl DetachedConnection {
     /// [`PoolError::Unsupported`](crate::PoolError::Unsupported) where the backend has no messages
     /// ([`crate::Capabilities::messages`]); that the connection was lost.
     pub async fn next_message(&mut self) -> RedisResult<Value> {
+        in_a_runtime()?;
         poll_fn(|context| self.connection().poll_message(context)).await
     }
 

@@ -351,7 +351,7 @@ impl Drop for RequestGuard<'_> {
 }
 
 /// Before anything is sent: sockets and timers would panic without a runtime.
-fn in_a_runtime() -> Result<(), PoolError> {
+pub(crate) fn in_a_runtime() -> Result<(), PoolError> {
     Handle::try_current()
         .map(drop)
         .map_err(|_| PoolError::NoRuntime)

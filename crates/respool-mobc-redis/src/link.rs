@@ -22,11 +22,6 @@ pub(crate) struct StockDial {
 
 impl StockDial {
     pub(crate) fn new(config: &PoolConfig) -> Result<Self, PoolError> {
-        if config.client_name.is_some() {
-            let reason = "mobc-redis opens its connections itself and can't name them; choose another \
-                          backend, or leave it out";
-            return Err(PoolError::config("client_name", reason));
-        }
         let client = redis_0_28::Client::open(bridged_address(config)?)
             .map_err(|error| PoolError::config("url", error.to_string()))?;
         Ok(StockDial {
@@ -39,6 +34,12 @@ impl StockDial {
 impl StockDial {
     async fn open(&self) -> redis::RedisResult<MultiplexedConnection> {
         let mut connection = self.manager.connect().await.map_err(bridge::error)?;
+        if let Some(name) = &self.config.client_name {
+            let mut request = redis_0_28::cmd("CLIENT");
+            request.arg("SETNAME").arg(name);
+            let reply = connection.req_packed_command(&request).await;
+            bridge::outcome(reply, bridge::value).and_then(Value::extract_error)?;
+        }
         // The stock handshake ignores what it can't use: ask for something that shows whether the
         // server serves us.
         let reply = connection

@@ -1,6 +1,6 @@
 //! The facade as a newcomer uses it, against a real Redis.
 
-use respool::redis::AsyncCommands;
+use respool::redis::{AsyncCommands, cmd};
 use respool_testserver::RedisServer;
 
 #[tokio::test]
@@ -81,5 +81,51 @@ async fn a_detached_connection_lives_on_without_its_pool() {
         let _slot_is_free = pool.get().await.unwrap();
         drop(pool);
         let () = detached.set("key", "value").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_connection_has_its_name_whoever_changed_the_one_before() {
+    let server = RedisServer::start().await.unwrap();
+    for backend in respool::backends() {
+        for protocol in ["resp2", "resp3"] {
+            let settings = format!("max_size=1&client_name=orders-api&protocol={protocol}");
+            let url = format!("{}?backend={}&{settings}", server.url(), backend.info.name);
+            let pool = respool::connect(url).await.unwrap();
+            for _ in 0..2 {
+                let mut connection = pool.get().await.unwrap();
+                let mut ask = cmd("CLIENT");
+                let name: String = ask
+                    .arg("GETNAME")
+                    .query_async(&mut connection)
+                    .await
+                    .unwrap();
+                assert_eq!(name, "orders-api", "{} {protocol}", backend.info.name);
+                let mut change = cmd("CLIENT");
+                let change = change.arg("SETNAME").arg("mine");
+                let () = change.query_async(&mut connection).await.unwrap();
+            }
+            let _: () = pool.client().set("key", "value").await.unwrap();
+            let list = server.command(&["CLIENT", "LIST"]).await.unwrap();
+            let list = list.text().unwrap();
+            assert!(
+                list.contains("name=orders-api"),
+                "{}: {list}",
+                backend.info.name
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_name_refuses_the_connection_with_that_cause() {
+    let server = RedisServer::start().await.unwrap();
+    let rules = ["ACL", "SETUSER", "default", "-client|setname"];
+    server.command(&rules).await.unwrap();
+    for backend in respool::backends() {
+        let settings = "get_timeout=500ms&client_name=orders-api";
+        let url = format!("{}?backend={}&{settings}", server.url(), backend.info.name);
+        let error = respool::connect(url).await.unwrap_err().to_string();
+        assert!(error.contains("setname"), "{}: {error}", backend.info.name);
     }
 }

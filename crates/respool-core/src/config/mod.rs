@@ -318,6 +318,28 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_servers_refuse_is_refused_by_field_name() {
+        let config = PoolConfig::from_url("redis://localhost?client_name=billing-1").unwrap();
+        assert_eq!(config.client_name.as_deref(), Some("billing-1"));
+        for text in ["", "two%20words", "two%0Alines", "caf%C3%A9"] {
+            let url = format!("redis://localhost?client_name={text}");
+            let (field, reason) = refusal(PoolConfig::from_url(&url));
+            assert_eq!(field, "client_name", "{text:?}");
+            assert!(reason.contains("billing-1"), "{text:?}: {reason}");
+        }
+        let config = PoolConfig {
+            client_name: Some("two words".to_owned()),
+            ..PoolConfig::default()
+        };
+        assert_eq!(refusal(config.checked()).0, "client_name");
+        let variable = |name: &str| (name == "REDIS_POOL_CLIENT_NAME").then(|| "a b".into());
+        let (field, _) = refusal(PoolConfig::from_vars(variable));
+        assert_eq!(field, "REDIS_POOL_CLIENT_NAME");
+        let error = serde_json::from_str::<PoolConfig>(r#"{"client_name": "a b"}"#);
+        assert!(error.unwrap_err().to_string().contains("client_name"));
+    }
+
+    #[test]
     fn verification_can_not_be_switched_off() {
         let (field, reason) = refusal(PoolConfig::from_url("rediss://localhost/#insecure"));
         assert_eq!(field, "url");

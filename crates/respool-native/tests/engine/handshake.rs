@@ -10,18 +10,19 @@ fn bytes(bytes: &[u8]) -> Answer {
 #[tokio::test]
 async fn the_handshake_takes_one_round_trip() {
     // All replies come with the last: whoever waits for one before sending the next gets none.
-    let all = bytes(b"%0\r\n+OK\r\n+OK\r\n+OK\r\n:0\r\n");
+    let all = bytes(b"%0\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n:0\r\n");
     let script = Script::new()
         .on("HELLO", Answer::Silence)
         .on("SELECT", Answer::Silence)
         .on("CLIENT", Answer::Silence)
         .on("DBSIZE", all);
     let server = ScriptedServer::start_with(script).await.unwrap();
-    let url = format!("redis://me:secret@{}/3?protocol=resp3", server.address());
+    let settings = "protocol=resp3&client_name=engine";
+    let url = format!("redis://me:secret@{}/3?{settings}", server.address());
     let pool = pool_of(&url, 1);
     let mut connection = pool.get().await.unwrap();
     assert_eq!(echo(&mut connection, "there").await.unwrap(), "there");
-    assert_eq!(server.commands(), 6);
+    assert_eq!(server.commands(), 7);
 }
 
 #[tokio::test]

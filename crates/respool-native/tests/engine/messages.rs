@@ -185,3 +185,41 @@ async fn the_next_holder_gets_no_message_of_the_one_before() {
     assert_eq!(echo(&mut next, "fresh").await.unwrap(), "fresh");
     begin(pin!(next.next_message())).await;
 }
+
+#[tokio::test]
+async fn a_detached_connection_goes_on_with_the_messages_that_it_had() {
+    let server = RedisServer::start().await.unwrap();
+    for protocol in PROTOCOLS {
+        let pool = pool_by(&server, protocol).await;
+        let mut connection = pool.get().await.unwrap();
+        send(&mut connection, &["SUBSCRIBE", "news"]).await;
+        publish(&server, "one").await;
+        send(&mut connection, &["PING"]).await;
+        let mut detached = connection.detach().unwrap();
+        publish(&server, "two").await;
+        let first = detached.next_message().await;
+        assert_eq!(words(&first), ["message", "news", "one"], "{protocol}");
+        let mut messages = pin!(detached.messages());
+        let second = messages.next().await.unwrap();
+        assert_eq!(words(&second), ["message", "news", "two"], "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn messages_of_a_detached_connection_end_with_its_error_and_outlive_the_pool() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_by(&server, "resp3").await;
+    let mut connection = pool.get().await.unwrap();
+    let id = id_of(&mut connection).await.to_string();
+    send(&mut connection, &["SUBSCRIBE", "news"]).await;
+    let mut detached = connection.detach().unwrap();
+    drop(pool);
+    publish(&server, "one").await;
+    let mut messages = pin!(detached.messages());
+    let first = messages.next().await.unwrap();
+    assert_eq!(words(&first), ["message", "news", "one"]);
+    let kill = ["CLIENT", "KILL", "ID", &id];
+    server.command(&kill).await.unwrap();
+    assert!(messages.next().await.unwrap().is_err());
+    assert!(messages.next().await.is_none());
+}
