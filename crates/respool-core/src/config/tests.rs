@@ -1,0 +1,214 @@
+use super::*;
+
+fn refusal(result: Result<PoolConfig, PoolError>) -> (String, String) {
+    match result {
+        Err(PoolError::Config { field, reason }) => (field, reason),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_url_carries_settings_and_leaves_the_rest_to_the_redis_crate() {
+    let config = PoolConfig::from_url(
+        "redis://me:secret@example.org:7000/3?max_size=4&get_timeout=250ms&protocol=resp3",
+    )
+    .unwrap();
+    assert_eq!(config.max_size, 4);
+    assert_eq!(config.get_timeout, Some(Duration::from_millis(250)));
+    assert_eq!(config.endpoint.database(), 3);
+    assert_eq!(config.endpoint.to_string(), "example.org:7000");
+    assert_eq!(
+        config
+            .endpoint
+            .connection_info()
+            .redis_settings()
+            .protocol(),
+        redis::ProtocolVersion::RESP3
+    );
+}
+
+#[test]
+fn a_password_with_special_characters_is_read_percent_encoded() {
+    let config = PoolConfig::from_url("redis://:p%40ss%2Fw%23rd%3A%25@localhost").unwrap();
+    assert_eq!(
+        config
+            .endpoint
+            .connection_info()
+            .redis_settings()
+            .password(),
+        Some("p@ss/w#rd:%")
+    );
+}
+
+#[test]
+fn wrong_numbers_are_refused_by_name() {
+    for text in ["0", "-1", "ten", "", "1.5", "99999999999999999999"] {
+        let (field, reason) = refusal(PoolConfig::from_url(&format!(
+            "redis://localhost?max_size={text}"
+        )));
+        assert_eq!(field, "max_size", "{text:?}");
+        assert!(reason.contains("1 to"), "{text:?}: {reason}");
+    }
+}
+
+#[test]
+fn a_time_without_a_unit_is_refused_with_an_example() {
+    let (field, reason) = refusal(PoolConfig::from_url("redis://localhost?get_timeout=5"));
+    assert_eq!(field, "get_timeout");
+    assert!(reason.contains("5s"), "{reason}");
+}
+
+#[test]
+fn zero_is_not_infinity() {
+    let (field, reason) = refusal(PoolConfig::from_url(
+        "redis://localhost?response_timeout=0s",
+    ));
+    assert_eq!(field, "response_timeout");
+    assert!(reason.contains("none"), "{reason}");
+}
+
+#[test]
+fn an_unknown_parameter_lists_the_known_ones() {
+    let (field, reason) = refusal(PoolConfig::from_url("redis://localhost?maxsize=5"));
+    assert_eq!(field, "maxsize");
+    assert!(
+        reason.contains("max_size") && reason.contains("protocol"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_malformed_url_is_refused_without_repeating_it() {
+    for url in [
+        "",
+        "localhost:6379",
+        "http://user:hunter2@localhost",
+        "redis://user:hunter2@localhost:port",
+        "redis://user:hunter2@localhost/notanumber",
+        "redis://user:hunter2#x@localhost",
+        "redis://user:hunter2/x@localhost",
+        "rediss://user:hunter2@localhost/#insecure",
+        "rediss://user:hunter2/x@localhost",
+    ] {
+        let (field, reason) = refusal(PoolConfig::from_url(url));
+        assert_eq!(field, "url", "{url}");
+        assert!(!reason.contains("hunter2"), "{reason}");
+    }
+}
+
+#[test]
+fn rediss_means_tls_with_its_own_settings() {
+    for scheme in ["rediss", "valkeys"] {
+        let config = PoolConfig::from_url(&format!(
+            "{scheme}://me:hunter2@[::1]:7000/3?tls_ca=/ca.pem&tls_server_name=cache&max_size=2"
+        ))
+        .unwrap();
+        assert!(config.endpoint.is_tls());
+        assert_eq!(config.endpoint.to_string(), "[::1]:7000");
+        assert_eq!(config.endpoint.database(), 3);
+        assert_eq!(config.tls_ca.as_deref(), Some("/ca.pem".as_ref()));
+        assert_eq!(config.tls_server_name.as_deref(), Some("cache"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn settings_of_tls_are_refused_without_it() {
+    for name in ["tls_ca", "tls_cert", "tls_key", "tls_server_name"] {
+        let (field, reason) = refusal(PoolConfig::from_url(&format!("redis://localhost?{name}=x")));
+        assert_eq!(field, name);
+        assert!(reason.contains("rediss://"), "{reason}");
+    }
+}
+
+#[test]
+fn a_name_that_servers_refuse_is_refused_by_field_name() {
+    let config = PoolConfig::from_url("redis://localhost?client_name=billing-1").unwrap();
+    assert_eq!(config.client_name.as_deref(), Some("billing-1"));
+    for text in ["", "two%20words", "two%0Alines", "caf%C3%A9"] {
+        let url = format!("redis://localhost?client_name={text}");
+        let (field, reason) = refusal(PoolConfig::from_url(&url));
+        assert_eq!(field, "client_name", "{text:?}");
+        assert!(reason.contains("billing-1"), "{text:?}: {reason}");
+    }
+    let config = PoolConfig {
+        client_name: Some("two words".to_owned()),
+        ..PoolConfig::default()
+    };
+    assert_eq!(refusal(config.checked()).0, "client_name");
+    let variable = |name: &str| (name == "REDIS_POOL_CLIENT_NAME").then(|| "a b".into());
+    let (field, _) = refusal(PoolConfig::from_vars(variable));
+    assert_eq!(field, "REDIS_POOL_CLIENT_NAME");
+    let error = serde_json::from_str::<PoolConfig>(r#"{"client_name": "a b"}"#);
+    assert!(error.unwrap_err().to_string().contains("client_name"));
+}
+
+#[test]
+fn verification_can_not_be_switched_off() {
+    let (field, reason) = refusal(PoolConfig::from_url("rediss://localhost/#insecure"));
+    assert_eq!(field, "url");
+    assert!(reason.contains("tls_ca"), "{reason}");
+}
+
+#[test]
+fn variables_win_over_the_url_and_errors_name_them() {
+    let vars = |pairs: &'static [(&'static str, &'static str)]| {
+        PoolConfig::from_vars(move |name| {
+            let (_, value) = pairs.iter().find(|(key, _)| *key == name)?;
+            Some(value.into())
+        })
+    };
+    let config = vars(&[
+        (
+            "REDIS_URL",
+            "redis://localhost:7001?max_size=3&idle_timeout=1m",
+        ),
+        ("REDIS_POOL_SIZE", "7"),
+        ("REDIS_POOL_BACKEND", "mobc"),
+        ("REDIS_POOL_MAX_LIFETIME", "none"),
+        ("REDIS_POOL_GET_TIMEOUT", ""),
+    ])
+    .unwrap();
+    assert_eq!(config.max_size, 7);
+    assert_eq!(config.backend.as_deref(), Some("mobc"));
+    assert_eq!(config.max_lifetime, None);
+    assert_eq!(config.idle_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(config.get_timeout, PoolConfig::default().get_timeout);
+
+    assert_eq!(
+        refusal(vars(&[("REDIS_POOL_SIZE", "ten")])).0,
+        "REDIS_POOL_SIZE"
+    );
+    assert_eq!(
+        refusal(vars(&[("REDIS_POOL_SIZE", "0")])).0,
+        "REDIS_POOL_SIZE"
+    );
+    assert_eq!(refusal(vars(&[("REDIS_URL", "nonsense")])).0, "REDIS_URL");
+}
+
+#[test]
+fn serde_reads_the_same_names_and_refuses_the_same_values() {
+    let config: PoolConfig = serde_json::from_str(
+        r#"{"url": "redis://localhost/2", "max_size": 5, "get_timeout": "1s", "idle_timeout": null}"#,
+    )
+    .unwrap();
+    assert_eq!((config.max_size, config.endpoint.database()), (5, 2));
+    assert_eq!(config.idle_timeout, None);
+    for (text, word) in [
+        (r#"{"max_size": -1}"#, "max_size"),
+        (r#"{"max_size": "ten"}"#, "max_size"),
+        (r#"{"maxsize": 1}"#, "maxsize"),
+        (r#"{"get_timeout": 5}"#, "get_timeout"),
+    ] {
+        let error = serde_json::from_str::<PoolConfig>(text)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(word), "{text}: {error}");
+    }
+}
+
+#[test]
+fn debug_prints_no_password() {
+    let config = PoolConfig::from_url("redis://me:hunter2@localhost").unwrap();
+    assert!(!format!("{config:?} {config:#?}").contains("hunter2"));
+}
