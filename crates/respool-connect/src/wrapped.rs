@@ -134,6 +134,15 @@ impl<S: Slots> Wrapped<S> {
                 ),
             ));
         }
+        if config.on_push.is_some() && !capabilities.messages {
+            return Err(PoolError::config(
+                "on_push",
+                format!(
+                    "backend {} does not show what a server pushes; choose another, such as native",
+                    info.name
+                ),
+            ));
+        }
         Ok(config)
     }
 

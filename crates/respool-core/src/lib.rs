@@ -27,7 +27,7 @@ pub use backend::{
 };
 pub use client::Client;
 pub use command_error::{CommandError, command_name, pipeline_name};
-pub use config::{Endpoint, PoolConfig};
+pub use config::{Endpoint, PoolConfig, PushHandler};
 pub use detached_connection::DetachedConnection;
 pub use error::{ConnectError, ConnectErrorKind, PoolError, TimeoutKind};
 pub use pool::{Get, Pool};

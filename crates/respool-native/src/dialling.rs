@@ -76,7 +76,6 @@ impl Shared {
 
     async fn open(&self, opening: Opening) -> Result<(Wire, Place), ConnectError> {
         let endpoint = &self.config.endpoint;
-        let info = endpoint.connection_info();
         let failed = |error: std::io::Error| ConnectError::at(endpoint, error.into());
         let socket = self.route.connect().await.map_err(failed)?;
         let half_open = HalfOpen {
@@ -84,10 +83,7 @@ impl Shared {
             opening: Some(opening),
         };
         let greeted = match self.route.secure(&socket).await {
-            Ok(()) => {
-                let name = self.config.client_name.as_deref();
-                shake_hands(socket.clone(), info.redis_settings(), name).await
-            }
+            Ok(()) => shake_hands(socket.clone(), &self.config).await,
             Err(error) => Err(error.into()),
         };
         let wire = match greeted {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use redis::{ProtocolVersion, RedisConnectionInfo, RedisResult, Value, cmd};
 use respool_connect::{Socket, turns_away};
+use respool_core::PoolConfig;
 
 use crate::wire::Wire;
 
@@ -13,18 +14,12 @@ const LIBRARY: &str = "respool";
 /// costs another, and is spoken to in RESP2.
 ///
 /// Dropping the future gives up.
-pub(crate) async fn shake_hands(
-    socket: Arc<Socket>,
-    info: &RedisConnectionInfo,
-    name: Option<&str>,
-) -> RedisResult<Wire> {
-    let mut wire = Wire::new(socket.clone());
-    let outcome = match log_in(
-        &mut wire,
-        &steps(info, name, info.protocol() != ProtocolVersion::RESP2),
-    )
-    .await
-    {
+pub(crate) async fn shake_hands(socket: Arc<Socket>, config: &PoolConfig) -> RedisResult<Wire> {
+    let info = config.endpoint.connection_info().redis_settings();
+    let name = config.client_name.as_deref();
+    let mut wire = Wire::new(socket.clone(), config.on_push.clone());
+    let hello = info.protocol() != ProtocolVersion::RESP2;
+    let outcome = match log_in(&mut wire, &steps(info, name, hello)).await {
         Ok(Login::Done) => Ok(()),
         Ok(Login::NoHello) => log_in(&mut wire, &steps(info, name, false)).await.map(drop),
         Err(error) => Err(error),

@@ -1,27 +1,53 @@
 use std::collections::VecDeque;
 
 use redis::{Arg, Cmd, Pipeline, Value};
+use respool_core::PushHandler;
 
 /// The most messages that are kept for a holder who reads none.
 const MOST: usize = 65_536;
 
 /// What the server pushed and nobody has read yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Messages {
     unread: VecDeque<Value>,
     /// After SUBSCRIBE, MONITOR and SYNC the server sends what no request asked for.
     pub(crate) gates_are_open: bool,
+    on_push: Option<PushHandler>,
 }
 
 impl Messages {
-    /// Keeps a message. False: more are unread than anybody could want.
+    pub(crate) fn new(on_push: Option<PushHandler>) -> Self {
+        Messages {
+            unread: VecDeque::new(),
+            gates_are_open: false,
+            on_push,
+        }
+    }
+
+    /// Keeps a message, and has it handled if it was pushed. False: more are unread than anybody could
+    /// want. Where they are handled nobody may want to read them, and the oldest is forgotten.
     #[must_use]
     pub(crate) fn keep(&mut self, message: Value) -> bool {
-        if self.unread.len() >= MOST {
-            return false;
+        let is_full = self.unread.len() >= MOST;
+        match &self.on_push {
+            Some(handler) if matches!(message, Value::Push { .. }) => {
+                if is_full {
+                    self.unread.pop_front();
+                }
+                handler.call(message.clone());
+            }
+            _ if is_full => return false,
+            _ => {}
         }
         self.unread.push_back(message);
         true
+    }
+
+    /// Has a message handled that came where nobody reads any.
+    pub(crate) fn handle(&self, message: Value) {
+        if let Some(handler) = &self.on_push {
+            handler.call(message);
+        }
     }
 
     pub(crate) fn next(&mut self) -> Option<Value> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use respool_connect::{Ended, Frames, Look, ReplyMode, Socket, Violation, decode};
+use respool_core::PushHandler;
 use tokio::io::ReadBuf;
 use tokio::task;
 
@@ -69,7 +70,7 @@ pub(crate) struct Due {
 }
 
 impl Wire {
-    pub(crate) fn new(socket: Arc<Socket>) -> Self {
+    pub(crate) fn new(socket: Arc<Socket>, on_push: Option<PushHandler>) -> Self {
         Wire {
             socket,
             out: Vec::new(),
@@ -84,7 +85,7 @@ impl Wire {
             answers: 0,
             owed: 0,
             mode: ReplyMode::On,
-            messages: Messages::default(),
+            messages: Messages::new(on_push),
             heard: Instant::now(),
             lost: None,
             discarded: 0,
@@ -247,7 +248,7 @@ impl Wire {
     }
 
     /// For a lane: reads what has come, and gives each reply that is whole with how many bytes it
-    /// took. Messages that were pushed are for nobody.
+    /// took. Messages that were pushed are for the handler, if there is one.
     pub(crate) fn poll_replies(
         &mut self,
         context: &mut Context<'_>,
@@ -263,6 +264,8 @@ impl Wire {
             if is_answer {
                 self.owed = self.owed.saturating_sub(1);
                 take(value, length);
+            } else {
+                self.messages.handle(value);
             }
         }
         self.discarded = 0;

@@ -1,6 +1,7 @@
 //! The facade as a newcomer uses it, against a real Redis.
 
 use respool::redis::{AsyncCommands, cmd};
+use respool::{PoolConfig, PoolError, PushHandler};
 use respool_testserver::RedisServer;
 
 #[tokio::test]
@@ -127,5 +128,19 @@ async fn a_server_that_refuses_the_name_refuses_the_connection_with_that_cause()
         let url = format!("{}?backend={}&{settings}", server.url(), backend.info.name);
         let error = respool::connect(url).await.unwrap_err().to_string();
         assert!(error.contains("setname"), "{}: {error}", backend.info.name);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_of_pushes_is_taken_or_refused_by_field_name() {
+    for backend in respool::backends() {
+        let mut config = PoolConfig::default();
+        config.backend = Some(backend.info.name.to_owned());
+        config.on_push = Some(PushHandler::new(drop));
+        match respool::build(config) {
+            Ok(pool) => assert!(pool.capabilities().messages, "{}", backend.info.name),
+            Err(PoolError::Config { field, .. }) => assert_eq!(field, "on_push"),
+            Err(other) => panic!("{}: {other:?}", backend.info.name),
+        }
     }
 }

@@ -1,5 +1,6 @@
 mod endpoint;
 mod environment;
+mod push_handler;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use endpoint::Endpoint;
+pub use push_handler::PushHandler;
 
 use crate::PoolError;
 use settings::Settings;
@@ -84,6 +86,11 @@ pub struct PoolConfig {
     /// What the connections are called at the server (CLIENT LIST shows it). Default: nothing. Printable
     /// ASCII without spaces, as the server wants it.
     pub client_name: Option<String>,
+    /// Called with each message that a server pushes by RESP3 (`protocol=resp3`) while a connection is
+    /// held or shared, and read: what came to a subscription, an invalidated key; not what confirms a
+    /// subscription. The stream of messages has them too. In code only; it needs
+    /// [`Capabilities::messages`](crate::Capabilities::messages). Default: nothing is called.
+    pub on_push: Option<PushHandler>,
     /// A PEM file with the CAs to trust instead of those that this machine trusts.
     pub tls_ca: Option<PathBuf>,
     /// A PEM file with the certificate that is shown to the server, its issuers after it.
@@ -118,6 +125,7 @@ impl PoolConfig {
             validate_after: Some(Duration::from_secs(30)),
             backend: None,
             client_name: None,
+            on_push: None,
             tls_ca: None,
             tls_cert: None,
             tls_key: None,

@@ -212,3 +212,10 @@ fn debug_prints_no_password() {
     let config = PoolConfig::from_url("redis://me:hunter2@localhost").unwrap();
     assert!(!format!("{config:?} {config:#?}").contains("hunter2"));
 }
+
+#[test]
+fn debug_prints_nothing_of_what_is_called() {
+    let secret = "hunter2";
+    let handler = PushHandler::new(move |_| assert!(!secret.is_empty()));
+    assert_eq!(format!("{handler:?}"), "PushHandler { .. }");
+}

@@ -4,6 +4,7 @@
 mod dropped;
 mod handshake;
 mod messages;
+mod pushes;
 mod renewal;
 mod reply_modes;
 mod resize;
