@@ -70,10 +70,13 @@ pub(crate) struct Native {
 impl Native {
     pub(crate) fn timed_out(&self, deadline: Deadline) -> PoolError {
         let status = self.shared.status();
-        let last_error = self.shared.slots().last_error.clone();
+        let (last_error, dials) = {
+            let slots = self.shared.slots();
+            (slots.last_error.clone(), slots.dialling_in_all() > 0)
+        };
         let phase = if status.in_use >= status.max_size {
             TimeoutKind::Wait
-        } else if status.connecting > 0 || last_error.is_some() {
+        } else if dials || status.connecting > 0 || last_error.is_some() {
             TimeoutKind::Connect
         } else {
             TimeoutKind::Check

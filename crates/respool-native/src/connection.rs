@@ -185,6 +185,7 @@ impl NativeConnection {
     #[cold]
     async fn renew(&mut self) -> RedisResult<()> {
         self.part();
+        self.shared.keep_to_the_rate().await;
         let fresh = self.shared.open_another().await;
         let (wire, place) = fresh.map_err(PoolError::from)?;
         self.wire = wire;

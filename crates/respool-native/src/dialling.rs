@@ -1,8 +1,8 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use respool_connect::{CloseNow, Opening, Parting, Place, Socket, pause};
-use respool_core::ConnectError;
+use respool_core::{CloseReason, ConnectError};
 use tokio::runtime::{Handle, Id};
 
 use crate::connection::NativeConnection;
@@ -26,6 +26,9 @@ impl Shared {
     /// Opens a connection that nobody has asked for yet: it goes to whoever waits, or is idle.
     pub(crate) async fn open_ahead(self: &Arc<Self>) -> Result<(), Instant> {
         let home = Handle::current().id();
+        if let Some(pause) = self.pause_of_the_rate() {
+            return Err(Instant::now() + pause);
+        }
         let task = {
             let mut slots = self.slots();
             let now = Instant::now();
@@ -50,6 +53,20 @@ impl Shared {
             }
             Err(error) => Err(self.failed(&error)),
         }
+    }
+
+    /// Waits where too many connections broke lately. Dropping it loses nothing.
+    pub(crate) async fn keep_to_the_rate(&self) {
+        if let Some(pause) = self.pause_of_the_rate() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn pause_of_the_rate(&self) -> Option<Duration> {
+        let status = self.ledger.status();
+        let broken = status.closed.of(CloseReason::Broken);
+        self.dial_rate
+            .pause(Instant::now(), broken, self.ledger.max_size())
     }
 
     async fn dial_once(self: &Arc<Self>) -> Result<Box<NativeConnection>, ConnectError> {
@@ -122,6 +139,7 @@ impl DialTask {
             if let Some(retry_at) = retry_at {
                 tokio::time::sleep_until(retry_at.into()).await;
             }
+            shared.keep_to_the_rate().await;
             if !self.is_wanted() {
                 return;
             }

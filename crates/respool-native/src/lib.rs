@@ -15,6 +15,7 @@ mod alarm;
 mod backend;
 mod clock;
 mod connection;
+mod dial_rate;
 mod dialling;
 mod handshake;
 mod homes;

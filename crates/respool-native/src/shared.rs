@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::connection::NativeConnection;
+use crate::dial_rate::DialRate;
 use crate::lanes::Lanes;
 use crate::slots::{Returned, Slots};
 
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     /// Whether a limit is so short that the coarse clock can't tell.
     pub(crate) needs_fine_clock: bool,
     pub(crate) clock: Clock,
+    pub(crate) dial_rate: DialRate,
     slots: Mutex<Slots<Box<NativeConnection>>>,
     min_idle: AtomicUsize,
     lanes: OnceLock<Weak<Lanes>>,
@@ -50,6 +52,7 @@ impl Shared {
                 || is_short(config.max_lifetime)
                 || is_short(config.validate_after),
             clock: Clock::new(),
+            dial_rate: DialRate::new(),
             slots: Mutex::new(Slots::new(config.max_size)),
             min_idle: AtomicUsize::new(config.min_idle),
             lanes: OnceLock::new(),

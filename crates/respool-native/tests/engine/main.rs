@@ -1,6 +1,7 @@
 //! The engine against real servers, and against a scripted one where a real one can't show it on cue:
 //! what the kit doesn't ask because other backends can't, or do it otherwise.
 
+mod dialling;
 mod dropped;
 mod handshake;
 mod messages;
