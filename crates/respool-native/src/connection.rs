@@ -25,6 +25,8 @@ pub(crate) struct NativeConnection {
     /// `None` once it was detached.
     place: Option<Place>,
     condemned: bool,
+    /// When the server had answered the handshake.
+    greeted_at: Instant,
     /// When it was last lent, or opened.
     lent_at: Tick,
     /// Its holder has sent nothing yet.
@@ -36,6 +38,7 @@ pub(crate) struct NativeConnection {
 impl NativeConnection {
     pub(crate) fn new(wire: Wire, shared: Arc<Shared>, place: Place) -> Self {
         NativeConnection {
+            greeted_at: wire.heard(),
             wire,
             owed: Owed::nothing(&shared.config),
             database: shared.config.endpoint.database(),
@@ -188,6 +191,7 @@ impl NativeConnection {
         self.shared.keep_to_the_rate().await;
         let fresh = self.shared.open_another().await;
         let (wire, place) = fresh.map_err(PoolError::from)?;
+        self.greeted_at = wire.heard();
         self.wire = wire;
         self.place = Some(place);
         self.owed.settled();
@@ -198,6 +202,10 @@ impl NativeConnection {
     fn part(&mut self) {
         if let Some(mut place) = self.place.take() {
             self.wire.socket().say_goodbye();
+            let is_broken = matches!(place.reason(), None | Some(CloseReason::Broken));
+            if is_broken && self.wire.heard() == self.greeted_at {
+                self.shared.dial_rate.note_broken();
+            }
             place.part(Parting::Watched(self.wire.socket().clone()));
         }
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use respool_connect::{CloseNow, Opening, Parting, Place, Socket, pause};
-use respool_core::{CloseReason, ConnectError};
+use respool_core::ConnectError;
 use tokio::runtime::{Handle, Id};
 
 use crate::connection::NativeConnection;
@@ -63,10 +63,7 @@ impl Shared {
     }
 
     fn pause_of_the_rate(&self) -> Option<Duration> {
-        let status = self.ledger.status();
-        let broken = status.closed.of(CloseReason::Broken);
-        self.dial_rate
-            .pause(Instant::now(), broken, self.ledger.max_size())
+        self.dial_rate.pause(Instant::now(), self.ledger.max_size())
     }
 
     async fn dial_once(self: &Arc<Self>) -> Result<Box<NativeConnection>, ConnectError> {
