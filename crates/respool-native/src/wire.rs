@@ -11,7 +11,7 @@ use tokio::io::ReadBuf;
 use tokio::task;
 
 use crate::alarm::Alarm;
-use crate::messages::{Messages, is_message};
+use crate::messages::Messages;
 
 /// What is read at once, and kept while the connection is idle.
 const SMALL: usize = 4 * 1024;
@@ -189,7 +189,7 @@ impl Wire {
 
     /// Appends `command` to what is to be written. `None`: the server won't answer it.
     pub(crate) fn send(&mut self, command: &Cmd) -> Option<Due> {
-        self.messages.note_command(command);
+        self.messages.note_command(command, self.owed);
         command.write_packed_command(&mut self.out);
         let answered = self.mode.answers(command);
         let due = Due { before: self.owed };
@@ -199,7 +199,7 @@ impl Wire {
 
     /// Appends `pipeline` in one piece, and says how many of its replies will come.
     pub(crate) fn send_pipeline(&mut self, pipeline: &Pipeline) -> (Due, u64) {
-        self.messages.note_pipeline(pipeline);
+        self.messages.note_pipeline(pipeline, self.owed);
         let due = Due { before: self.owed };
         let mut answered = 0;
         if pipeline.is_transaction() {
@@ -488,7 +488,7 @@ impl Wire {
             return Ok(Some((value, false)));
         }
         if self.messages.gates_are_open {
-            let is_answer = self.owed > 0 && !is_message(&value);
+            let is_answer = self.messages.is_answer(&value, self.owed);
             return Ok(Some((value, is_answer)));
         }
         self.answers = self.answers.saturating_sub(1);

@@ -114,6 +114,44 @@ async fn in_resp2_a_message_before_a_reply_is_not_taken_for_it() {
 }
 
 #[tokio::test]
+async fn what_confirms_several_channels_is_taken_neither_for_a_reply_nor_for_a_message() {
+    let server = RedisServer::start().await.unwrap();
+    for protocol in PROTOCOLS {
+        let pool = pool_by(&server, protocol).await;
+        let mut connection = pool.get().await.unwrap();
+        for command in ["SUBSCRIBE", "PSUBSCRIBE"] {
+            send(&mut connection, &[command, "news", "more", "other"]).await;
+            let pong = words(&Ok(send(&mut connection, &["PING"]).await));
+            assert!(pong[0].eq_ignore_ascii_case("pong"), "{pong:?}");
+        }
+        send(&mut connection, &["PUNSUBSCRIBE"]).await;
+        send(&mut connection, &["UNSUBSCRIBE", "more", "other"]).await;
+        publish(&server, "one").await;
+        let mut message = words(&connection.next_message().await);
+        assert_eq!(message.split_off(1), ["news", "one"], "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn in_a_pipeline_each_subscription_is_answered_by_its_own_confirmation() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_by(&server, "resp3").await;
+    let mut connection = pool.get().await.unwrap();
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("SUBSCRIBE").arg("news").arg("more");
+    pipeline.cmd("SUBSCRIBE").arg("other");
+    pipeline.cmd("ECHO").arg("mine");
+    let replies: Vec<Value> = pipeline.query_async(&mut connection).await.unwrap();
+    for (reply, channel) in replies.iter().zip(["news", "other"]) {
+        match reply {
+            Value::Push { data, .. } => assert_eq!(data[0], Value::BulkString(channel.into())),
+            other => panic!("not a confirmation: {other:?}"),
+        }
+    }
+    assert_eq!(replies[2], Value::BulkString("mine".into()));
+}
+
+#[tokio::test]
 async fn monitor_shows_what_others_do_and_no_line_of_it_is_taken_for_a_reply() {
     let server = RedisServer::start().await.unwrap();
     for protocol in PROTOCOLS {
