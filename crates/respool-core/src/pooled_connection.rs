@@ -59,7 +59,7 @@ impl PooledConnection {
     }
 
     /// Keeps the connection for good. Its slot in the pool is free at once, `response_timeout`
-    /// doesn't apply any more, and `max_size` no longer counts it.
+    /// doesn't apply any more, and `max_size` no longer counts it. What it was subscribed to goes on.
     ///
     /// # Errors
     ///
