@@ -50,6 +50,9 @@ pub(crate) fn pushed_messages_shift_nothing(trial: &Trial) -> Finding {
             subscribed(trial)
                 .await
                 .map_err(|broken| broken.in_case("a subscriber that goes on sending commands"))?;
+            monitoring(trial)
+                .await
+                .map_err(|broken| broken.in_case("MONITOR, and commands after it"))?;
         }
         let tracked = tracking(trial)
             .await
@@ -291,25 +294,46 @@ fn ensure_never_anothers(
     Ok(())
 }
 
-/// With RESP3 a connection may send anything while it is subscribed.
+/// With RESP3 a connection may send anything while it is subscribed. Each channel of a subscription is
+/// confirmed, by one message more than there are commands.
 async fn subscribed(trial: &Trial) -> Result<(), Broken> {
     let server = trial.server().await?;
     let url = format!("redis://{}/0?protocol=resp3", server.address());
     let pool = trial.pool(trial.config(&url))?;
     let mut subscriber = pool.get().await?;
     let mut publisher = pool.get().await?;
-    let _: Value = cmd("SUBSCRIBE")
-        .arg("news")
-        .query_async(&mut subscriber)
-        .await?;
-    for number in 0..100 {
-        let heard: usize = cmd("PUBLISH")
-            .arg("news")
-            .arg(number)
-            .query_async(&mut publisher)
-            .await?;
-        ensure!(heard == 1, expected: "one subscriber", seen: "{heard}");
-        echo_on(&mut subscriber, &format!("word {number}")).await?;
+    for channels in [&["news"][..], &["more", "and more"]] {
+        let mut subscribe = cmd("SUBSCRIBE");
+        let _: Value = subscribe.arg(channels).query_async(&mut subscriber).await?;
+        for number in 0..100 {
+            let heard: usize = cmd("PUBLISH")
+                .arg("news")
+                .arg(number)
+                .query_async(&mut publisher)
+                .await?;
+            ensure!(heard == 1, expected: "one subscriber", seen: "{heard}");
+            echo_on(&mut subscriber, &format!("word {number}")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines of MONITOR look like replies. Who wants them needs a backend that tells them apart.
+async fn monitoring(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    for protocol in ["resp2", "resp3"] {
+        let url = format!("redis://{}/0?protocol={protocol}", server.address());
+        let pool = trial.pool(trial.config(&url))?;
+        if !pool.capabilities().messages {
+            continue;
+        }
+        let mut monitor = pool.get().await?;
+        let mut worker = pool.get().await?;
+        let () = cmd("MONITOR").query_async(&mut monitor).await?;
+        for number in 0..100 {
+            echo_on(&mut worker, &format!("work {number}")).await?;
+            echo_on(&mut monitor, &format!("word {number}")).await?;
+        }
     }
     Ok(())
 }

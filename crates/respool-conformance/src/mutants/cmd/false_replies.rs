@@ -72,9 +72,21 @@ impl SpoilConnection for LosesCount {
     }
 }
 
-#[derive(Default)]
+/// Each reply is that of the command before, once a command was sent whose name begins with `since`.
 pub(super) struct ShiftsReplies {
+    since: &'static [u8],
+    has_begun: bool,
     before: Option<Value>,
+}
+
+impl ShiftsReplies {
+    pub(super) fn since(name: &'static [u8]) -> Self {
+        ShiftsReplies {
+            since: name,
+            has_begun: false,
+            before: None,
+        }
+    }
 }
 
 impl SpoilConnection for ShiftsReplies {
@@ -85,6 +97,11 @@ impl SpoilConnection for ShiftsReplies {
     ) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let reply = healthy.req_packed_command(command).await?;
+            let name = respool_core::command_name(command);
+            self.has_begun |= name.as_bytes().starts_with(self.since);
+            if !self.has_begun {
+                return Ok(reply);
+            }
             let before = self.before.replace(reply.clone());
             Ok(before.unwrap_or(reply))
         })

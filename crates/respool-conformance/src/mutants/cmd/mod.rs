@@ -149,7 +149,17 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         rule: "CMD-6",
         name: "shifts_replies",
         defect: "each request but the first gets the reply to the one before",
-        wrap: |healthy| spoil_connections(healthy, "shifts replies", ShiftsReplies::default),
+        wrap: |healthy| spoil_connections(healthy, "shifts replies", || ShiftsReplies::since(b"")),
+    },
+    Mutant {
+        rule: "CMD-6",
+        name: "shifts_replies_of_subscribers",
+        defect: "after SUBSCRIBE each request gets the reply to the one before",
+        wrap: |healthy| {
+            spoil_connections(healthy, "shifts replies of subscribers", || {
+                ShiftsReplies::since(b"SUBSCRIBE")
+            })
+        },
     },
     Mutant {
         rule: "CMD-7",
