@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::chance::chance;
+
 /// The pause after the first failure; it doubles from there.
 const FIRST: Duration = Duration::from_millis(20);
 /// The longest pause. Short enough for work to go on within a second of a server's return
@@ -11,7 +13,7 @@ const LONGEST: Duration = Duration::from_millis(500);
 pub fn pause(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let whole = LONGEST.min(FIRST * (1 << doublings));
-    whole / 2 + whole.mul_f64(fastrand::f64() / 2.0)
+    whole / 2 + whole.mul_f64(chance() / 2.0)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::Socket;
@@ -67,11 +69,9 @@ impl Farewells {
             match oldest {
                 Some(farewell) => return farewell.end().await,
                 None => {
-                    tokio::select! {
-                        permit = permits.clone().acquire_owned() => {
-                            return permit.expect("the semaphore of a ledger is never closed");
-                        }
-                        () = added => {}
+                    let permit = pin!(permits.clone().acquire_owned());
+                    if let Either::Left((permit, _)) = select(permit, pin!(added)).await {
+                        return permit.expect("the semaphore of a ledger is never closed");
                     }
                 }
             }

@@ -19,6 +19,7 @@
 
 mod back_off;
 mod bridge;
+mod chance;
 mod decode;
 mod dialler;
 mod farewell;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use respool_core::{CloseReason, PoolConfig};
 
 use crate::Glance;
+use crate::chance::chance;
 
 /// The limits that a pool sets to the time of its connections.
 pub(crate) struct Limits {
@@ -32,7 +33,7 @@ impl Limits {
     /// connections opened together don't end together.
     pub(crate) fn expires_at(&self, now: Instant) -> Option<Instant> {
         let whole = self.max_lifetime?;
-        let lifetime = whole.mul_f64(1.0 - self.max_lifetime_jitter * fastrand::f64());
+        let lifetime = whole.mul_f64(1.0 - self.max_lifetime_jitter * chance());
         now.checked_add(lifetime)
     }
 

@@ -1,8 +1,10 @@
 use std::future::pending;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures_util::future::select;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -200,10 +202,7 @@ async fn keep_up<K: Kept>(kept: K, running: Running) {
             }
         }
         running.0.note_next(next);
-        tokio::select! {
-            () = ledger.upkeep_wanted() => {}
-            () = sleep_until(next) => {}
-        }
+        select(pin!(ledger.upkeep_wanted()), pin!(sleep_until(next))).await;
     }
 }
 

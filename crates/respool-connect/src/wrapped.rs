@@ -1,9 +1,11 @@
 use std::fmt;
 use std::ops::DerefMut;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{Either, select};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_core::{
@@ -228,16 +230,14 @@ impl<S: Slots> Backend for Wrapped<S> {
         }
         self.upkeep.ensure();
         let _caller = self.ledger.caller();
-        let closed = self.ledger.closed();
-        let taken = deadline.limit(self.take_fit());
-        tokio::select! {
-            biased;
-            taken = taken => match taken {
-                Some(Ok(lent)) => Ok(lent as Box<dyn Connection>),
-                Some(Err(error)) => Err(error),
-                None => Err(self.timed_out(deadline)),
-            },
-            () = closed => Err(PoolError::Closed),
+        let closed = pin!(self.ledger.closed());
+        let taken = pin!(deadline.limit(self.take_fit()));
+        // What was taken comes first, where the pool is closed at the same time.
+        match select(taken, closed).await {
+            Either::Left((Some(Ok(lent)), _)) => Ok(lent as Box<dyn Connection>),
+            Either::Left((Some(Err(error)), _)) => Err(error),
+            Either::Left((None, _)) => Err(self.timed_out(deadline)),
+            Either::Right(((), _)) => Err(PoolError::Closed),
         }
     }
 

@@ -1,3 +1,5 @@
+mod words;
+
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -14,11 +16,10 @@ use crate::{Endpoint, Status};
 /// login is never reported as a bare time-out (rule GET-3). It converts into
 /// [`redis::RedisError`], so that `?` works in code that returns `RedisResult`;
 /// [`PoolError::find_in`] gets it back from there.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PoolError {
     /// `get_timeout` ran out.
-    #[error("{}", timeout_text(.phase, .waited, .status, .last_connect_error.as_ref()))]
     #[non_exhaustive]
     Timeout {
         /// Which wait ran out.
@@ -28,21 +29,17 @@ pub enum PoolError {
         /// The pool at that moment. Boxed, so that a `Result` stays small.
         status: Box<Status>,
         /// The last failure to connect, when one happened since the last success.
-        #[source]
         last_connect_error: Option<ConnectError>,
     },
     /// A connection could not be opened, and trying again soon would not help.
-    #[error("{source}")]
     #[non_exhaustive]
     Connect {
         /// What went wrong, and where.
         source: ConnectError,
     },
     /// The pool was closed.
-    #[error("the pool is closed")]
     Closed,
     /// The operation can't be done this way by this backend.
-    #[error("{operation} is not possible here (backend {backend}): {remedy}")]
     #[non_exhaustive]
     Unsupported {
         /// What was asked for, such as `SUBSCRIBE`.
@@ -53,7 +50,6 @@ pub enum PoolError {
         remedy: &'static str,
     },
     /// A setting is wrong.
-    #[error("{field}: {reason}")]
     #[non_exhaustive]
     Config {
         /// The setting as the user spelled it: a field, a URL parameter or a variable.
@@ -62,13 +58,8 @@ pub enum PoolError {
         reason: String,
     },
     /// The call was made outside a tokio runtime.
-    #[error(
-        "no tokio runtime is running here: take connections inside one, for example in \
-         #[tokio::main] or Runtime::block_on"
-    )]
     NoRuntime,
     /// The wrapped pool failed in a way of its own.
-    #[error("backend {backend}: {source}")]
     #[non_exhaustive]
     Backend {
         /// The backend's name.
@@ -145,6 +136,20 @@ impl PoolError {
     /// ```
     pub fn find_in(error: &RedisError) -> Option<&PoolError> {
         find_cause(error)
+    }
+}
+
+impl Error for PoolError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            PoolError::Timeout {
+                last_connect_error: Some(error),
+                ..
+            } => Some(error),
+            PoolError::Connect { source } => Some(source),
+            PoolError::Backend { source, .. } => Some(source),
+            _ => None,
+        }
     }
 }
 
@@ -383,32 +388,6 @@ impl ConnectErrorKind {
             ConnectErrorKind::Network => "the network failed",
         }
     }
-}
-
-fn timeout_text(
-    phase: &TimeoutKind,
-    waited: &Duration,
-    status: &Status,
-    last_connect_error: Option<&ConnectError>,
-) -> String {
-    let waited = humantime::format_duration(Duration::from_millis(
-        waited.as_millis().try_into().unwrap_or(u64::MAX),
-    ));
-    let what = match (phase, last_connect_error) {
-        (TimeoutKind::Wait, _) => {
-            "every connection stayed in use; hold them for less time or raise max_size".to_owned()
-        }
-        (TimeoutKind::Connect, Some(error)) => error.to_string(),
-        (TimeoutKind::Connect, None) => "a new connection took too long to open".to_owned(),
-        (TimeoutKind::Check, _) => "an idle connection did not answer its check".to_owned(),
-    };
-    let mut text = format!("no connection after {waited}: {what}; {status}");
-    if *phase != TimeoutKind::Connect
-        && let Some(error) = last_connect_error
-    {
-        text.push_str(&format!("; last failure: {error}"));
-    }
-    text
 }
 
 /// The `T` that a `RedisError` was made from through an `io::Error`.

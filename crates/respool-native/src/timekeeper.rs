@@ -1,6 +1,8 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::select;
 use tokio::runtime::Id;
 
 use crate::shared::Shared;
@@ -49,10 +51,8 @@ impl Task {
             let Some(next) = next else {
                 return;
             };
-            tokio::select! {
-                () = tokio::time::sleep_until(next.into()) => {}
-                () = hurry => {}
-            }
+            let sleep = tokio::time::sleep_until(next.into());
+            select(pin!(sleep), pin!(hurry)).await;
         }
     }
 }
