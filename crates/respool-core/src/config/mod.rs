@@ -1,5 +1,7 @@
 mod endpoint;
 mod environment;
+#[cfg(feature = "serde")]
+mod from_serde;
 mod push_handler;
 mod settings;
 #[cfg(test)]
@@ -12,7 +14,6 @@ pub use endpoint::Endpoint;
 pub use push_handler::PushHandler;
 
 use crate::PoolError;
-use settings::Settings;
 
 /// What a pool is built from: in code, from a URL with parameters, from serde, or from the
 /// environment. Wrong values are refused by field name when they are read or when the pool is
@@ -29,8 +30,8 @@ use settings::Settings;
 /// ```
 ///
 /// As text, a time has a unit (`500ms`, `2s`, `1m 30s`), and `none` means without limit; zero never
-/// does. The same names serve as URL parameters, as keys for serde, and as variables
-/// ([`PoolConfig::from_env`]).
+/// does. The same names serve as URL parameters, as variables ([`PoolConfig::from_env`]) and, with the
+/// cargo feature `serde`, as keys for serde.
 ///
 /// # TLS
 ///
@@ -48,8 +49,9 @@ use settings::Settings;
 /// assert!(config.endpoint.is_tls());
 /// # Ok::<(), respool_core::PoolError>(())
 /// ```
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(try_from = "Settings")]
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "from_serde::Settings"))]
 #[non_exhaustive]
 pub struct PoolConfig {
     /// Where the server is and how to log in. Default: `redis://127.0.0.1:6379/0`.
@@ -190,13 +192,5 @@ impl PoolConfig {
 impl Default for PoolConfig {
     fn default() -> Self {
         PoolConfig::new(Endpoint::default())
-    }
-}
-
-impl TryFrom<Settings> for PoolConfig {
-    type Error = PoolError;
-
-    fn try_from(settings: Settings) -> Result<Self, PoolError> {
-        settings.into_config()
     }
 }

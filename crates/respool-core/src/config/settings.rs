@@ -1,6 +1,5 @@
 //! The settings by name: one place that reads them from text, for URL, environment and serde.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -118,40 +117,6 @@ pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
         }
     }
     Ok(())
-}
-
-/// What serde reads: any known name, with a value as configuration files write them.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-pub(super) struct Settings(BTreeMap<String, SettingValue>);
-
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum SettingValue {
-    None(()),
-    Whole(i64),
-    Fraction(f64),
-    Text(String),
-}
-
-impl Settings {
-    pub(super) fn into_config(mut self) -> Result<PoolConfig, PoolError> {
-        let mut config = match self.0.remove("url") {
-            Some(SettingValue::Text(url)) => PoolConfig::from_url(&url)?,
-            Some(_) => return Err(PoolError::config("url", "it must be a string")),
-            None => PoolConfig::default(),
-        };
-        for (name, value) in &self.0 {
-            let text = match value {
-                SettingValue::None(()) => "none".to_owned(),
-                SettingValue::Whole(number) => number.to_string(),
-                SettingValue::Fraction(number) => number.to_string(),
-                SettingValue::Text(text) => text.clone(),
-            };
-            apply(&mut config, name, &text, name)?;
-        }
-        config.checked()
-    }
 }
 
 const NOT_ZERO: &str = "zero is too short; give a time such as 5s, or none for no limit";

@@ -139,8 +139,6 @@ fn a_name_that_servers_refuse_is_refused_by_field_name() {
     let variable = |name: &str| (name == "REDIS_POOL_CLIENT_NAME").then(|| "a b".into());
     let (field, _) = refusal(PoolConfig::from_vars(variable));
     assert_eq!(field, "REDIS_POOL_CLIENT_NAME");
-    let error = serde_json::from_str::<PoolConfig>(r#"{"client_name": "a b"}"#);
-    assert!(error.unwrap_err().to_string().contains("client_name"));
 }
 
 #[test]
@@ -184,27 +182,6 @@ fn variables_win_over_the_url_and_errors_name_them() {
         "REDIS_POOL_SIZE"
     );
     assert_eq!(refusal(vars(&[("REDIS_URL", "nonsense")])).0, "REDIS_URL");
-}
-
-#[test]
-fn serde_reads_the_same_names_and_refuses_the_same_values() {
-    let config: PoolConfig = serde_json::from_str(
-        r#"{"url": "redis://localhost/2", "max_size": 5, "get_timeout": "1s", "idle_timeout": null}"#,
-    )
-    .unwrap();
-    assert_eq!((config.max_size, config.endpoint.database()), (5, 2));
-    assert_eq!(config.idle_timeout, None);
-    for (text, word) in [
-        (r#"{"max_size": -1}"#, "max_size"),
-        (r#"{"max_size": "ten"}"#, "max_size"),
-        (r#"{"maxsize": 1}"#, "maxsize"),
-        (r#"{"get_timeout": 5}"#, "get_timeout"),
-    ] {
-        let error = serde_json::from_str::<PoolConfig>(text)
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(word), "{text}: {error}");
-    }
 }
 
 #[test]
