@@ -6,12 +6,14 @@ mod push_handler;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use endpoint::Endpoint;
 pub use push_handler::PushHandler;
+pub(crate) use time::Written;
 
 use crate::PoolError;
 

@@ -150,10 +150,10 @@ fn time(text: &str) -> Result<Option<Duration>, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(None);
     }
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err(NOT_ZERO.to_owned()),
-        Ok(time) => Ok(Some(time)),
-        Err(_) => Err(format!(
+    match super::time::parse(text) {
+        Some(Duration::ZERO) => Err(NOT_ZERO.to_owned()),
+        Some(time) => Ok(Some(time)),
+        None => Err(format!(
             "{text:?} is not a time; give one with its unit, such as 500ms, 5s or 1m 30s, or none \
              for no limit"
         )),

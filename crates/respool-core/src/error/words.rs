@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::{ConnectError, PoolError, TimeoutKind};
 use crate::Status;
+use crate::config::Written;
 
 impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,7 +45,7 @@ fn timeout_text(
     status: &Status,
     last_connect_error: Option<&ConnectError>,
 ) -> String {
-    let waited = humantime::format_duration(Duration::from_millis(
+    let waited = Written(Duration::from_millis(
         waited.as_millis().try_into().unwrap_or(u64::MAX),
     ));
     let what = match (phase, last_connect_error) {
