@@ -23,28 +23,34 @@ impl Tick {
 /// Below this a tick more or less matters to a deadline.
 const SHORT: Duration = Duration::from_millis(500);
 
-/// Tells deadlines by ticks.
+/// Tells deadlines by ticks, and reads the time once a tick.
 pub(crate) struct Clock {
-    instant: Instant,
-    tick: Tick,
+    /// The same moment by both clocks, from which all others are reckoned.
+    began: (Instant, Tick),
+    /// The last tick that was seen.
+    now: (Instant, Tick),
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Clock {
-            instant: Instant::now(),
-            tick: Tick::now(),
-        }
+        let now = (Instant::now(), Tick::now());
+        Clock { began: now, now }
     }
 
-    /// `limit` from now; a tick less where that makes no difference.
-    pub(crate) fn deadline(&self, limit: Option<Duration>) -> Deadline {
-        match limit {
-            Some(limit) if limit < SHORT => Deadline::after(Some(limit)),
-            limit => {
-                let passed = Tick::now().0.duration_since(self.tick.0);
-                Deadline::from(self.instant + Duration::from(passed), limit)
-            }
+    /// `limit` from now; a tick less where that makes no difference. And whether a tick has passed since
+    /// this was last asked.
+    pub(crate) fn deadline(&mut self, limit: Option<Duration>) -> (Deadline, bool) {
+        let tick = Tick::now();
+        let is_new = tick != self.now.1;
+        if is_new {
+            let (instant, began) = self.began;
+            let passed = tick.0.duration_since(began.0);
+            self.now = (instant + Duration::from(passed), tick);
         }
+        let deadline = match limit {
+            Some(limit) if limit < SHORT => Deadline::after(Some(limit)),
+            limit => Deadline::from(self.now.0, limit),
+        };
+        (deadline, is_new)
     }
 }

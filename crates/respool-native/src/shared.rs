@@ -7,7 +7,6 @@ use respool_core::{CloseReason, PoolConfig, PoolError, Status};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::clock::Clock;
 use crate::connection::NativeConnection;
 use crate::dial_rate::DialRate;
 use crate::lanes::Lanes;
@@ -30,7 +29,6 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger>,
     /// Whether a limit is so short that the coarse clock can't tell.
     pub(crate) needs_fine_clock: bool,
-    pub(crate) clock: Clock,
     pub(crate) dial_rate: DialRate,
     slots: Mutex<Slots<Box<NativeConnection>>>,
     min_idle: AtomicUsize,
@@ -51,7 +49,6 @@ impl Shared {
             needs_fine_clock: is_short(config.idle_timeout)
                 || is_short(config.max_lifetime)
                 || is_short(config.validate_after),
-            clock: Clock::new(),
             dial_rate: DialRate::new(),
             slots: Mutex::new(Slots::new(config.max_size)),
             min_idle: AtomicUsize::new(config.min_idle),

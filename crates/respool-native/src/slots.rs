@@ -5,6 +5,7 @@ use respool_core::ConnectError;
 use tokio::runtime::Id;
 use tokio::task::AbortHandle;
 
+use crate::clock::Clock;
 use crate::homes::Homes;
 use crate::queue::{Queue, Ticket, Word};
 
@@ -31,6 +32,7 @@ pub(crate) struct Slots<T> {
     pub(crate) closed: bool,
     /// Which runtime those who wait are on.
     pub(crate) homes: Homes,
+    pub(crate) clock: Clock,
 }
 
 /// Whether those who wait are told when their time is up.
@@ -70,6 +72,7 @@ impl<T> Slots<T> {
             last_error: None,
             closed: false,
             homes: Homes::new(),
+            clock: Clock::new(),
         }
     }
 

@@ -33,7 +33,7 @@ impl Line for Native {
                 let Some(here) = slots.homes.here() else {
                     return Poll::Ready(Err(PoolError::NoRuntime));
                 };
-                let deadline = self.shared.clock.deadline(limit);
+                let (deadline, is_new_tick) = slots.clock.deadline(limit);
                 match self.shared.join(slots, here, false, deadline, context) {
                     Ok(ticket) => {
                         *place = Some(PlaceInLine {
@@ -41,7 +41,10 @@ impl Line for Native {
                             turn: ticket.turn,
                             deadline,
                         });
-                        self.upkeep.ensure_at(deadline.started());
+                        // In a crowd, once a tick is enough to see that its runtime drives it.
+                        if is_new_tick || !self.upkeep.runs() {
+                            self.upkeep.ensure_at(deadline.started());
+                        }
                         Poll::Pending
                     }
                     Err(word) => Poll::Ready(self.answer(word, deadline)),
@@ -225,7 +228,8 @@ impl Shared {
         deadline: Deadline,
         context: &Context<'_>,
     ) -> Result<Ticket, Word<Box<NativeConnection>>> {
-        if slots.has_room()
+        let has_room = slots.has_room();
+        if has_room
             && slots.idle.is_empty()
             && let Some(error) = slots.refusal()
         {
@@ -233,7 +237,7 @@ impl Shared {
         }
         let ticket = slots.join(context.waker(), deadline.at(), at_head)?;
         let timekeeper = deadline.at().map(|at| slots.needs_timekeeper(home, at));
-        let dials = slots.needs_one_more(home);
+        let dials = has_room && slots.needs_one_more(home);
         drop(slots);
         if let Some(timekeeper) = timekeeper {
             self.keep_time(home, timekeeper);
