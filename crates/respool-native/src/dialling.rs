@@ -147,7 +147,9 @@ impl DialTask {
                     if error.is_permanent() {
                         let told = {
                             let mut slots = shared.slots();
-                            slots.queue.tell_all(|| Word::Failed(error.clone()))
+                            slots
+                                .queue
+                                .tell_all(|| Word::Failed(Box::new(error.clone())))
                         };
                         for waker in told {
                             waker.wake();

@@ -42,8 +42,8 @@ enum State<T> {
 pub(crate) enum Word<T> {
     /// What he waited for.
     Given(T),
-    /// Waiting longer would not help.
-    Failed(ConnectError),
+    /// Waiting longer would not help. Boxed, so that a place stays small: there may be many.
+    Failed(Box<ConnectError>),
     /// There is nothing to wait for any more.
     Closed,
     /// His time is up.

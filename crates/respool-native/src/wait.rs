@@ -90,7 +90,7 @@ impl Native {
                 true => Ok(Taken::Connection(connection)),
                 false => Ok(self.see_to(connection, deadline)),
             },
-            Word::Failed(error) => Err(error.into()),
+            Word::Failed(error) => Err((*error).into()),
             Word::Closed => Err(PoolError::Closed),
             Word::TooLate => Err(self.timed_out(deadline)),
         }
@@ -173,7 +173,7 @@ impl Native {
         };
         match waiting.await? {
             Word::Given(connection) => Ok(connection),
-            Word::Failed(error) => Err(error.into()),
+            Word::Failed(error) => Err((*error).into()),
             Word::Closed => Err(PoolError::Closed),
             Word::TooLate => Err(self.timed_out(deadline)),
         }
@@ -233,7 +233,7 @@ impl Shared {
             && slots.idle.is_empty()
             && let Some(error) = slots.refusal()
         {
-            return Err(Word::Failed(error));
+            return Err(Word::Failed(Box::new(error)));
         }
         let ticket = slots.join(context.waker(), deadline.at(), at_head)?;
         let timekeeper = deadline.at().map(|at| slots.needs_timekeeper(home, at));
