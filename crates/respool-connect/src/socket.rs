@@ -208,6 +208,7 @@ impl Socket {
     }
 
     /// Whether the stream has ended, failed, or was dropped, as far as anybody noticed.
+    #[inline]
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }

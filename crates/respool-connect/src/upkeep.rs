@@ -128,6 +128,7 @@ impl<K: Kept> Upkeep<K> {
 
     /// Whether there is a task, or nothing to do for one. One load; it doesn't tell whether somebody
     /// drives the task's runtime.
+    #[inline]
     pub fn runs(&self) -> bool {
         let watch = self.watch.as_ref();
         watch.is_none_or(|watch| watch.runs.load(Ordering::Acquire))

@@ -59,6 +59,7 @@ impl Shared {
         }))
     }
 
+    #[inline]
     pub(crate) fn slots(&self) -> MutexGuard<'_, Slots<Box<NativeConnection>>> {
         // Nothing under this lock can panic half-way.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,9 +120,12 @@ impl Shared {
     pub(crate) fn take_back(connection: Box<NativeConnection>) {
         let shared = connection.shared().clone();
         let returned = shared.slots().take_back(connection);
-        shared.settle_return(returned);
+        if !matches!(returned, Returned::Kept) {
+            shared.settle_return(returned);
+        }
     }
 
+    #[inline(never)]
     pub(crate) fn settle_return(&self, returned: Returned<Box<NativeConnection>>) {
         match returned {
             Returned::Kept => {}

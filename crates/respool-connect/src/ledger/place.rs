@@ -82,6 +82,7 @@ impl Place {
     }
 
     /// Whether the upkeep found, while it was lent, that its time is up. One load.
+    #[inline]
     pub fn is_too_old(&self) -> bool {
         self.entry.is_too_old.load(Ordering::Relaxed)
     }
