@@ -284,6 +284,17 @@ impl Frames {
         self.is_within() && !matches!(self.kind, b'>' | b'|')
     }
 
+    /// How many bytes are to come of a string that is a frame by itself, with its line end, once its
+    /// length is known.
+    pub fn text_to_come(&self) -> Option<usize> {
+        match self.place {
+            Place::Text(left) if self.open.is_empty() && self.kind == b'$' => {
+                usize::try_from(left + 2).ok()
+            }
+            _ => None,
+        }
+    }
+
     fn is_at_first_word(&self) -> bool {
         self.open.len() == 1 && !self.word.is_over
     }

@@ -1,3 +1,6 @@
+mod for_lanes;
+mod large;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -12,6 +15,7 @@ use tokio::task;
 
 use crate::alarm::Alarm;
 use crate::messages::Messages;
+use large::Large;
 
 /// What is read at once, and kept while the connection is idle.
 const SMALL: usize = 4 * 1024;
@@ -40,8 +44,10 @@ pub(crate) struct Wire {
     /// Where the reply that is being followed begins.
     began: usize,
     frames: Frames,
+    /// A reply that is read apart; then nothing else is read meanwhile.
+    large: Option<Large>,
     /// Replies that have arrived whole and were not taken.
-    whole: VecDeque<Ended>,
+    whole: VecDeque<Whole>,
     /// Replies among `whole` that answer a request.
     answers: u64,
     /// Requests that were not answered yet.
@@ -55,6 +61,14 @@ pub(crate) struct Wire {
     alarm: Alarm,
     /// Which task used it last.
     task: Option<task::Id>,
+}
+
+/// A reply that has arrived whole.
+enum Whole {
+    /// The next one of what was read.
+    Read(Ended),
+    /// A string that was read apart.
+    Apart(Vec<u8>),
 }
 
 /// Why nothing more comes from this connection.
@@ -81,6 +95,7 @@ impl Wire {
             followed: 0,
             began: 0,
             frames: Frames::new(),
+            large: None,
             whole: VecDeque::new(),
             answers: 0,
             owed: 0,
@@ -110,7 +125,8 @@ impl Wire {
 
     /// How many bytes have come since it was last settled.
     pub(crate) fn burden(&self) -> u64 {
-        self.discarded + (self.read - self.taken) as u64
+        let large = self.large.as_ref().map_or(0, Large::arrived);
+        self.discarded + (self.read - self.taken + large) as u64
     }
 
     /// When something was last heard from the server.
@@ -167,12 +183,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Ready once `deadline` has passed.
-    pub(crate) fn poll_past(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        self.alarm.poll_past(deadline, context)
-    }
-
-    /// The same for whoever leaves the socket to the runtime that it belongs to.
+    /// As [`prepare`](Self::prepare), for whoever leaves the socket to the runtime that it belongs to.
     pub(crate) fn look(&mut self) -> RedisResult<()> {
         if self.owed == 0
             && (self.heard.elapsed() >= A_MOMENT || self.socket.has_news())
@@ -185,6 +196,11 @@ impl Wire {
             Some(lost) => Err(lost.error()),
             None => Ok(()),
         }
+    }
+
+    /// Ready once `deadline` has passed.
+    pub(crate) fn poll_past(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        self.alarm.poll_past(deadline, context)
     }
 
     /// Appends `command` to what is to be written. `None`: the server won't answer it.
@@ -219,71 +235,6 @@ impl Wire {
     pub(crate) fn send_packed(&mut self, bytes: &[u8], replies: u64) {
         self.out.extend_from_slice(bytes);
         self.owed += replies;
-    }
-
-    /// For a lane, which writes by itself: so many replies will come.
-    pub(crate) fn owe(&mut self, replies: u64) {
-        self.owed += replies;
-    }
-
-    /// For a lane: writes some of `bytes`.
-    pub(crate) fn poll_write(
-        &mut self,
-        bytes: &[u8],
-        context: &mut Context<'_>,
-    ) -> Poll<RedisResult<usize>> {
-        match ready!(self.socket.poll_write(context, bytes)) {
-            Ok(0) => self.lose(&io::ErrorKind::WriteZero.into()),
-            Ok(count) => return Poll::Ready(Ok(count)),
-            Err(error) => self.lose(&error),
-        }
-        Poll::Ready(self.well())
-    }
-
-    /// For a lane: room to read as much as that at once, until it rests.
-    pub(crate) fn widen(&mut self, size: usize) {
-        if self.input.len() < size {
-            self.input.resize(size, 0);
-        }
-    }
-
-    /// For a lane: reads what has come, and gives each reply that is whole with how many bytes it
-    /// took. Messages that were pushed are for the handler, if there is one.
-    pub(crate) fn poll_replies(
-        &mut self,
-        context: &mut Context<'_>,
-        mut take: impl FnMut(Value, usize),
-    ) -> Poll<RedisResult<()>> {
-        while self.whole.is_empty() && self.lost.is_none() {
-            ready!(self.poll_read(context));
-        }
-        let mut taken = self.taken;
-        while let Some((value, is_answer)) = self.take_whole()? {
-            let length = self.taken - taken;
-            taken = self.taken;
-            if is_answer {
-                self.owed = self.owed.saturating_sub(1);
-                take(value, length);
-            } else {
-                self.messages.handle(value);
-            }
-        }
-        self.discarded = 0;
-        Poll::Ready(self.well())
-    }
-
-    /// Whether a large reply is arriving.
-    pub(crate) fn is_receiving_large(&self) -> bool {
-        self.frames.is_large()
-    }
-
-    /// Why nothing more comes, if that is so.
-    pub(crate) fn loss(&self) -> Option<RedisError> {
-        self.lost.as_ref().map(Lost::error)
-    }
-
-    fn well<T: Default>(&self) -> RedisResult<T> {
-        self.loss().map_or_else(|| Ok(T::default()), Err)
     }
 
     /// Writes what is to be written, and nothing else. Dropping whoever polls loses nothing.
@@ -387,22 +338,44 @@ impl Wire {
 
     /// Reads once. Ready: something came, or the connection is lost.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.make_room();
-        let mut buffer = ReadBuf::new(&mut self.input[self.read..]);
+        if self.large.is_none() {
+            self.make_room();
+        }
+        let room = match &mut self.large {
+            Some(large) => large.room(),
+            None => &mut self.input[self.read..],
+        };
+        let mut buffer = ReadBuf::new(room);
         let outcome = ready!(self.socket.poll_read(context, &mut buffer));
         let count = buffer.filled().len();
         match outcome {
             Ok(()) if count == 0 => self.lose(&io::ErrorKind::UnexpectedEof.into()),
             Ok(()) => {
-                self.socket
-                    .keep_first_reply(&self.input[self.read..self.read + count]);
-                self.read += count;
                 self.heard = Instant::now();
-                self.follow();
+                self.note_read(count);
             }
             Err(error) => self.lose(&error),
         }
         Poll::Ready(())
+    }
+
+    /// What was read goes on with a large reply, or into the buffer.
+    fn note_read(&mut self, count: usize) {
+        let Some(large) = &mut self.large else {
+            let read = &self.input[self.read..self.read + count];
+            self.socket.keep_first_reply(read);
+            self.read += count;
+            return self.follow();
+        };
+        match self.frames.next(large.add(count)) {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                let text = self.large.take().map(Large::into_text);
+                self.answers += u64::from(!self.messages.gates_are_open);
+                self.whole.push_back(Whole::Apart(text.unwrap_or_default()));
+            }
+            Err(violation) => self.violate(violation),
+        }
     }
 
     /// Reads all that has come, without waiting for more.
@@ -445,7 +418,7 @@ impl Wire {
                     let mut frame = ended;
                     frame.used = self.followed - self.began;
                     self.began = self.followed;
-                    self.whole.push_back(frame);
+                    self.whole.push_back(Whole::Read(frame));
                     let is_answer = frame.kind != b'>' || frame.subscribes;
                     if is_answer && !self.messages.gates_are_open {
                         self.answers += 1;
@@ -462,13 +435,52 @@ impl Wire {
                 return self.violate(Violation::unasked());
             }
         }
+        self.read_apart();
+    }
+
+    /// Has a string read apart whose rest doesn't fit into the buffer.
+    fn read_apart(&mut self) {
+        let Some(to_come) = self.frames.text_to_come() else {
+            return;
+        };
+        let begun = &self.input[self.began..self.read];
+        // Attributes may come before it.
+        if to_come <= self.input.len() - self.read || !begun.starts_with(b"$") {
+            return;
+        }
+        let line_end = begun.iter().position(|&byte| byte == b'\n');
+        let text = line_end.map_or(&[][..], |end| &begun[end + 1..]);
+        self.large = Some(Large::new(text, to_come));
+        self.read = self.began;
+        self.followed = self.began;
     }
 
     /// Takes the first reply that is whole, with whether it answers a request.
     fn take_whole(&mut self) -> RedisResult<Option<(Value, bool)>> {
-        let Some(frame) = self.whole.pop_front() else {
-            return Ok(None);
+        let value = match self.whole.pop_front() {
+            None => return Ok(None),
+            Some(Whole::Apart(text)) => {
+                self.discarded += text.len() as u64;
+                Value::BulkString(text)
+            }
+            Some(Whole::Read(frame)) => {
+                let value = self.decode(frame)?;
+                if frame.kind == b'>' && !frame.subscribes {
+                    return Ok(Some((value, false)));
+                }
+                value
+            }
         };
+        if self.messages.gates_are_open {
+            let is_answer = self.messages.is_answer(&value, self.owed);
+            return Ok(Some((value, is_answer)));
+        }
+        self.answers = self.answers.saturating_sub(1);
+        Ok(Some((value, true)))
+    }
+
+    /// The value of the first reply that was read and not taken.
+    fn decode(&mut self, frame: Ended) -> RedisResult<Value> {
         let end = self.taken + frame.used;
         let bytes = &self.input[self.taken..end];
         let value = match frame.text_at {
@@ -477,22 +489,7 @@ impl Wire {
         };
         self.taken = end;
         self.discarded += frame.used as u64;
-        let value = match value {
-            Ok(value) => value,
-            Err(error) => {
-                self.violate(Violation::not_understood(&error));
-                return Err(error);
-            }
-        };
-        if frame.kind == b'>' && !frame.subscribes {
-            return Ok(Some((value, false)));
-        }
-        if self.messages.gates_are_open {
-            let is_answer = self.messages.is_answer(&value, self.owed);
-            return Ok(Some((value, is_answer)));
-        }
-        self.answers = self.answers.saturating_sub(1);
-        Ok(Some((value, true)))
+        value.inspect_err(|error| self.violate(Violation::not_understood(error)))
     }
 
     fn violate(&mut self, violation: Violation) {

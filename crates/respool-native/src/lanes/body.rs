@@ -39,12 +39,8 @@ pub(crate) struct Core {
     pub(crate) quiet_since: Instant,
 }
 
-/// What a lane reads at once.
-const READ_AT_ONCE: usize = 64 * 1024;
-
 impl Body {
-    pub(crate) fn new(number: u64, mut connection: Box<NativeConnection>) -> Self {
-        connection.wire().widen(READ_AT_ONCE);
+    pub(crate) fn new(number: u64, connection: Box<NativeConnection>) -> Self {
         Body {
             number,
             core: Mutex::new(Some(Core {

@@ -35,6 +35,9 @@ use sizes::Sizes;
 use traffic::{Lane, Traffic};
 use unsent::Unsent;
 
+/// What a lane reads at once.
+const READ_AT_ONCE: usize = 64 * 1024;
+
 /// The lanes of a pool.
 pub(crate) struct Lanes {
     shared: Arc<Shared>,
@@ -92,6 +95,10 @@ impl Lanes {
     fn add(self: &Arc<Self>, mut connection: Box<NativeConnection>, here: Id, is_beside: bool) {
         if connection.wire().move_here().is_err() {
             return connection.end(CloseReason::Broken);
+        }
+        // Beside another it has large replies, each of which is read apart.
+        if !is_beside {
+            connection.wire().widen(READ_AT_ONCE);
         }
         let body = {
             let mut traffic = self.traffic();

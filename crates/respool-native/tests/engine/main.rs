@@ -9,6 +9,7 @@ mod pushes;
 mod renewal;
 mod reply_modes;
 mod resize;
+mod sizes;
 mod waiting;
 
 use std::future::poll_fn;

@@ -1,0 +1,74 @@
+//! What a lane does with a connection, besides what every holder does: it keeps its own account of
+//! what it writes.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use redis::{RedisError, RedisResult, Value};
+
+use super::{Lost, Wire};
+
+impl Wire {
+    /// So many replies will come to what the lane writes.
+    pub(crate) fn owe(&mut self, replies: u64) {
+        self.owed += replies;
+    }
+
+    /// Writes some of `bytes`.
+    pub(crate) fn poll_write(
+        &mut self,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> Poll<RedisResult<usize>> {
+        match ready!(self.socket.poll_write(context, bytes)) {
+            Ok(0) => self.lose(&io::ErrorKind::WriteZero.into()),
+            Ok(count) => return Poll::Ready(Ok(count)),
+            Err(error) => self.lose(&error),
+        }
+        Poll::Ready(self.well())
+    }
+
+    /// Room to read as much as that at once, until it rests.
+    pub(crate) fn widen(&mut self, size: usize) {
+        if self.input.len() < size {
+            self.input.resize(size, 0);
+        }
+    }
+
+    /// Reads what has come, and gives each reply that is whole with how many bytes it took. Messages
+    /// that were pushed are for the handler, if there is one.
+    pub(crate) fn poll_replies(
+        &mut self,
+        context: &mut Context<'_>,
+        mut take: impl FnMut(Value, usize),
+    ) -> Poll<RedisResult<()>> {
+        while self.whole.is_empty() && self.lost.is_none() {
+            ready!(self.poll_read(context));
+        }
+        self.discarded = 0;
+        while let Some((value, is_answer)) = self.take_whole()? {
+            let length = std::mem::take(&mut self.discarded);
+            if is_answer {
+                self.owed = self.owed.saturating_sub(1);
+                take(value, usize::try_from(length).unwrap_or(usize::MAX));
+            } else {
+                self.messages.handle(value);
+            }
+        }
+        Poll::Ready(self.well())
+    }
+
+    /// Whether a large reply is arriving.
+    pub(crate) fn is_receiving_large(&self) -> bool {
+        self.frames.is_large()
+    }
+
+    /// Why nothing more comes, if that is so.
+    pub(crate) fn loss(&self) -> Option<RedisError> {
+        self.lost.as_ref().map(Lost::error)
+    }
+
+    fn well<T: Default>(&self) -> RedisResult<T> {
+        self.loss().map_or_else(|| Ok(T::default()), Err)
+    }
+}
