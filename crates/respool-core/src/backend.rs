@@ -128,11 +128,7 @@ pub trait Connection: ConnectionLike + Send {
 
     /// Begins `command` without a future of its own, for backends that can: what is under way lives in
     /// the connection. `None`: it can't, or not now, and the request method does.
-    ///
-    /// # Errors
-    ///
-    /// As [`ConnectionLike::req_packed_command`].
-    fn begin(&mut self, command: &Cmd) -> Option<RedisResult<Begun>> {
+    fn begin(&mut self, command: &Cmd) -> Option<Begun> {
         let _ = command;
         None
     }

@@ -59,33 +59,6 @@ impl Client {
         self
     }
 
-    async fn request_again(&self, command: &Cmd) -> RedisResult<Value> {
-        let mut outcome = self.request(command).await;
-        for _ in 1..ATTEMPTS {
-            if !was_lost(&outcome) {
-                break;
-            }
-            outcome = self.request(command).await;
-        }
-        outcome
-    }
-
-    async fn request_pipeline_again(
-        &self,
-        pipeline: &Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisResult<Vec<Value>> {
-        let mut outcome = self.request_pipeline(pipeline, offset, count).await;
-        for _ in 1..ATTEMPTS {
-            if !was_lost(&outcome) {
-                break;
-            }
-            outcome = self.request_pipeline(pipeline, offset, count).await;
-        }
-        outcome
-    }
-
     async fn request(&self, command: &Cmd) -> RedisResult<Value> {
         if self.pool.guards() == Guards::Off {
             return self.pool.get().await?.req_packed_command(command).await;
@@ -166,7 +139,7 @@ impl Client {
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         if self.retry.allows(command) {
-            return Box::pin(self.request_again(command));
+            return Box::pin(again(|| self.request(command)));
         }
         // The common case, without a future around the lane's own.
         match self.pool.backend().lane() {
@@ -185,15 +158,29 @@ impl ConnectionLike for Client {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
+        let this = &*self;
+        let ask = move || this.request_pipeline(pipeline, offset, count);
         match self.retry.allows_all(pipeline) {
-            true => Box::pin(self.request_pipeline_again(pipeline, offset, count)),
-            false => Box::pin(self.request_pipeline(pipeline, offset, count)),
+            true => Box::pin(again(ask)),
+            false => Box::pin(ask()),
         }
     }
 
     fn get_db(&self) -> i64 {
         self.pool.config().endpoint.database()
     }
+}
+
+/// Asks once more, and again, while the connection is lost under it.
+async fn again<T, F: Future<Output = RedisResult<T>>>(ask: impl Fn() -> F) -> RedisResult<T> {
+    let mut outcome = ask().await;
+    for _ in 1..ATTEMPTS {
+        if !was_lost(&outcome) {
+            break;
+        }
+        outcome = ask().await;
+    }
+    outcome
 }
 
 fn was_lost<T>(outcome: &RedisResult<T>) -> bool {

@@ -201,8 +201,7 @@ impl ConnectionLike for PooledConnection {
             };
             // Dropped here: the guard tells the connection that a reply is owed, or closes it.
             let outcome = match connection.begin(command) {
-                Some(Ok(begun)) => in_place(limit, &mut **connection, begun).await,
-                Some(Err(error)) => Outcome::Replied(Err(error)),
+                Some(begun) => in_place(limit, &mut **connection, begun).await,
                 None => match in_a_runtime() {
                     Ok(()) => within(limit, connection.req_packed_command(command)).await,
                     Err(error) => {

@@ -157,16 +157,16 @@ impl NativeConnection {
             return Err((redis::ErrorKind::Client, "empty command").into());
         }
         self.prepare().await?;
+        let mut begun = self.start(command);
+        poll_fn(|context| self.poll_begun(&mut begun, context)).await
+    }
+
+    /// Puts `command` into the buffer, to be written by whoever polls for its reply.
+    fn start(&mut self, command: &Cmd) -> Begun {
         let due = self.wire.send(command);
-        match due {
-            Some(mut due) if !command.is_no_response() => {
-                poll_fn(|context| self.poll_due(&mut due, context)).await
-            }
-            // Its reply, if there is one, is discarded by whoever asks next.
-            _ => {
-                poll_fn(|context| self.wire.poll_flush(context)).await?;
-                Ok(Value::Nil)
-            }
+        Begun {
+            is_answered: due.is_some() && !command.is_no_response(),
+            ahead: due.map_or(0, |due| due.before),
         }
     }
 
@@ -292,17 +292,13 @@ impl Connection for NativeConnection {
     }
 
     #[inline]
-    fn begin(&mut self, command: &Cmd) -> Option<RedisResult<Begun>> {
+    fn begin(&mut self, command: &Cmd) -> Option<Begun> {
         // What has to be opened anew takes a future.
         if is_empty(command) || self.wire.prepare().is_err() {
             return None;
         }
         self.is_unused = false;
-        let due = self.wire.send(command);
-        Some(Ok(Begun {
-            is_answered: due.is_some() && !command.is_no_response(),
-            ahead: due.map_or(0, |due| due.before),
-        }))
+        Some(self.start(command))
     }
 
     #[inline]

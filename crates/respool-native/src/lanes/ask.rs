@@ -145,9 +145,7 @@ impl Lanes {
             }
         }
     }
-}
 
-impl Lanes {
     /// False: it did not all go at once, or must not.
     fn write_alone(&self, body: &Body, core: &mut Core) -> bool {
         if !core.is_quiet() || core.look().is_err() {
@@ -162,6 +160,14 @@ impl Lanes {
         }
         let mut context = Context::from_waker(Waker::noop());
         matches!(core.poll_flush(&mut context), Poll::Ready(Ok(())))
+    }
+
+    /// How many turns the driver of a lane had, and how to wake it.
+    fn turns(&self, number: u64) -> Option<(u64, Option<Waker>)> {
+        let mut traffic = self.traffic();
+        let lane = traffic.lane(number)?;
+        let turns = lane.body.turns.load(Ordering::Relaxed);
+        Some((turns, lane.driver.clone()))
     }
 }
 
@@ -328,16 +334,6 @@ impl SharedLane for Native {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(Native::request_pipeline(self, pipeline, offset, count))
-    }
-}
-
-impl Lanes {
-    /// How many turns the driver of a lane had, and how to wake it.
-    fn turns(&self, number: u64) -> Option<(u64, Option<Waker>)> {
-        let mut traffic = self.traffic();
-        let lane = traffic.lane(number)?;
-        let turns = lane.body.turns.load(Ordering::Relaxed);
-        Some((turns, lane.driver.clone()))
     }
 }
 

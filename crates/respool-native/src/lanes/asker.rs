@@ -30,8 +30,7 @@ pub(super) fn take(waker: &Waker) -> Arc<Asker> {
     Arc::new(Asker(Mutex::new(State::Waiting(Some(waker.clone())))))
 }
 
-/// Keeps an asker whose answer was taken for the next to ask, if nobody else has it. Another is left
-/// in its place where that costs nothing.
+/// Keeps an asker whose answer was taken for the next to ask, if nobody else has it.
 pub(super) fn keep(mut asker: Arc<Asker>) {
     if Arc::get_mut(&mut asker).is_none() {
         return;

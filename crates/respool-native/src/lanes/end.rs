@@ -58,10 +58,7 @@ impl Lanes {
 
     fn wind_up(&self, mut core: Core, lane: Lane, ending: Ending) {
         if ending == Ending::Rests {
-            match lane.leaves {
-                None | Some(CloseReason::MadeRoom) => core.into_connection().give_back(),
-                Some(reason) => core.connection.end(reason),
-            }
+            release(core, lane.leaves);
         } else {
             let loss = match (ending, core.connection.wire().loss()) {
                 (Ending::Lost, Some(loss)) => loss,
@@ -156,13 +153,18 @@ impl Lanes {
 
     fn abandon(&self, abandoned: Option<(Core, Lane)>) {
         if let Some((core, lane)) = abandoned {
-            let connection = core.into_connection();
-            match lane.leaves {
-                None | Some(CloseReason::MadeRoom) => connection.give_back(),
-                Some(reason) => connection.end(reason),
-            }
+            release(core, lane.leaves);
             self.changed.notify_waiters();
         }
+    }
+}
+
+/// Gives the connection back, or ends it if that is why the lane `leaves`.
+fn release(core: Core, leaves: Option<CloseReason>) {
+    let connection = core.into_connection();
+    match leaves {
+        None | Some(CloseReason::MadeRoom) => connection.give_back(),
+        Some(reason) => connection.end(reason),
     }
 }
 

@@ -1,4 +1,3 @@
-use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, pipe};
 use respool_testserver::RedisServer;
 
@@ -19,7 +18,7 @@ fn value(number: usize, size: usize) -> Vec<u8> {
     value
 }
 
-async fn each_reply_is_whole(connection: &mut (impl ConnectionLike + AsyncCommands)) {
+async fn each_reply_is_whole(connection: &mut impl AsyncCommands) {
     let mut values = Vec::new();
     for (number, size) in SIZES.into_iter().enumerate() {
         let value = value(number, size);
