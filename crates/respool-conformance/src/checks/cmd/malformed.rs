@@ -32,6 +32,11 @@ pub(crate) fn malformed_bytes_are_an_error_within_bounds(trial: &Trial) -> Findi
             too_few_replies(trial, way)
                 .await
                 .map_err(|broken| broken.in_case("one reply to a pipeline of two"))?;
+            if trial.nature().speaks_the_contract {
+                cut_short(trial, way)
+                    .await
+                    .map_err(|broken| broken.in_case("a reply that is cut short"))?;
+            }
         }
         Ok("each was a protocol error, and the next command right".to_owned())
     })
@@ -167,4 +172,28 @@ async fn too_few_replies(trial: &Trial, way: Way) -> Result<(), Broken> {
     let timed_out = outcome.as_ref().is_err_and(RedisError::is_timeout);
     ensure!(timed_out, expected: "a time-out", seen: "{outcome:?}");
     way.echo(&pool, "afterwards").await
+}
+
+/// What ends too early is the network's fault, and nothing malformed: whoever looks for the cause would
+/// look in the wrong place.
+async fn cut_short(trial: &Trial, way: Way) -> Result<(), Broken> {
+    for start in [
+        &b"$5"[..],
+        b"$5\r\nva",
+        b"$5\r\nvalue\r",
+        b"*2\r\n:1\r\n",
+        b"+O",
+    ] {
+        let reply = Answer::BytesThenClose(start.to_vec());
+        let server = ScriptedServer::start_with(Script::new().once("GET", reply)).await?;
+        let pool = trial.pool(trial.config(&server.url()))?;
+        let outcome: RedisResult<Value> = way.query(&pool, cmd("GET").arg("key")).await;
+        let is_right = outcome.as_ref().is_err_and(|error| {
+            let lost = CommandError::find_in(error).is_some_and(CommandError::was_lost);
+            lost && !says_protocol(error)
+        });
+        ensure!(is_right, expected: "a lost connection", seen: "{outcome:?}");
+        way.echo(&pool, "afterwards").await?;
+    }
+    Ok(())
 }

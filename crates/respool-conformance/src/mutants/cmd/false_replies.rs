@@ -29,6 +29,25 @@ impl SpoilConnection for MalformedIs {
     }
 }
 
+/// A connection that was lost is said to have sent malformed bytes.
+pub(super) struct LostIsMalformed;
+
+impl SpoilConnection for LostIsMalformed {
+    fn request<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        command: &'a Cmd,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let reply = healthy.req_packed_command(command).await;
+            reply.map_err(|error| match error.is_io_error() {
+                true => (ErrorKind::Parse, "protocol error", error.to_string()).into(),
+                false => error,
+            })
+        })
+    }
+}
+
 /// What each reply of a pipeline becomes in which one is malformed.
 pub(super) struct MalformedPipelineIs(pub(super) Value);
 

@@ -16,7 +16,7 @@ use super::forward::{
 };
 use super::shared_connection::SharedConnection;
 use crate::Subject;
-use false_replies::{LosesCount, MalformedIs, MalformedPipelineIs, ShiftsReplies};
+use false_replies::{LosesCount, LostIsMalformed, MalformedIs, MalformedPipelineIs, ShiftsReplies};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -101,6 +101,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             spoil_connections(healthy, "takes malformed for nothing", || {
                 MalformedIs(Some(Value::Nil))
             })
+        },
+    },
+    Mutant {
+        rule: "CMD-5",
+        name: "takes_the_lost_for_malformed",
+        defect: "a reply that was cut short is said to be malformed",
+        wrap: |healthy| {
+            spoil_connections(healthy, "takes the lost for malformed", || LostIsMalformed)
         },
     },
     Mutant {
