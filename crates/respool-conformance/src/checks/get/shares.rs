@@ -15,17 +15,17 @@ pub(super) const TASKS: usize = 16;
 const TURNS_PER_TASK: usize = 4000;
 /// The same where each turn costs a round trip to the server or more.
 const SLOW_TURNS_PER_TASK: usize = 1000;
-/// However fast a pool is, its turns are taken for so long: a thread that is taken off its core costs
-/// some milliseconds of turns, which are to be few of all.
+/// However fast a pool is, its turns are taken for so long, and twice as long each time that the shares
+/// are found unequal: a thread that is taken off its core costs some milliseconds of turns, which in
+/// the end are few of all. An unfair pool is unfair however long one looks.
 const FOR_AT_LEAST: Duration = Duration::from_millis(150);
-/// How often the shares are measured before an unequal one counts: the machine may take a thread off
-/// its core for many turns, but an unfair pool is unfair each time.
-const MEASUREMENTS: usize = 8;
+/// How often the shares are measured before an unequal one counts.
+const MEASUREMENTS: u32 = 5;
 
 pub(super) async fn ensure_equal_shares(pool: &Pool) -> Result<f64, Broken> {
     let mut shares = Vec::new();
-    for _ in 0..MEASUREMENTS {
-        let share = smallest_share(pool).await?;
+    for number in 0..MEASUREMENTS {
+        let share = smallest_share(pool, FOR_AT_LEAST * 2_u32.pow(number)).await?;
         if share >= 0.9 {
             return Ok(share);
         }
@@ -37,9 +37,9 @@ pub(super) async fn ensure_equal_shares(pool: &Pool) -> Result<f64, Broken> {
     ))
 }
 
-/// Equal tasks take turns until they have had so many together and for so long; then the least served is measured
-/// by the most served.
-async fn smallest_share(pool: &Pool) -> Result<f64, Broken> {
+/// Equal tasks take turns until they have had so many together, and `for_at_least` so long; then the
+/// least served is measured by the most served.
+async fn smallest_share(pool: &Pool, for_at_least: Duration) -> Result<f64, Broken> {
     let turns = Arc::new(AtomicUsize::new(0));
     let turns_per_task = match pool.is_bare() {
         false => TURNS_PER_TASK,
@@ -55,7 +55,7 @@ async fn smallest_share(pool: &Pool) -> Result<f64, Broken> {
             let is_enough = |turns| turns >= TASKS * turns_per_task;
             let mut own = 0;
             while !is_enough(turns.fetch_add(1, Ordering::Relaxed))
-                || started.elapsed() < FOR_AT_LEAST
+                || started.elapsed() < for_at_least
             {
                 let _connection = pool.get().await?;
                 own += 1;
