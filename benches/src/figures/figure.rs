@@ -1,6 +1,6 @@
 //! How a cell of this table is measured, and the numbers that are taken.
 
-use respool_benches::table::{self, Good, Measured};
+use respool_benches::table::{self, Measured};
 
 use crate::cell::Work;
 use crate::subjects::Subject;
@@ -63,24 +63,16 @@ pub(crate) enum How {
     Crates,
 }
 
-macro_rules! metrics {
-    ($($name:ident: $key:literal in $unit:literal, $good:ident;)*) => {
-        $(pub(crate) const $name: Metric = Metric { key: $key, unit: $unit, good: Good::$good };)*
-    };
-}
-
-metrics! {
-    NANOSECONDS: "ns" in "ns", Less;
-    INSTRUCTIONS: "instructions" in "instructions", Less;
-    ALLOCATIONS: "allocations" in "allocations", Less;
-    RATE: "kops" in "k ops/s", More;
-    PROCESSOR: "cpu_us" in "µs of the client's CPU", Less;
-    EVENNESS: "evenness" in "least/most served", More;
-    MILLISECONDS: "ms" in "ms", Less;
-    MEBIBYTES: "mib" in "MiB more", Less;
-    CALLS: "calls" in "system calls", Less;
-    WAITS: "waits" in "waits", Less;
-    KIBIBYTES: "kib" in "KiB", Less;
-    CONNECTIONS: "connections" in "connections", Exactly;
-    CRATES: "crates" in "crates", Less;
-}
+pub(crate) const NANOSECONDS: Metric = Metric::less("ns", "ns");
+pub(crate) const INSTRUCTIONS: Metric = Metric::less("instructions", "instructions");
+pub(crate) const ALLOCATIONS: Metric = Metric::less("allocations", "allocations");
+pub(crate) const RATE: Metric = Metric::more("kops", "k ops/s");
+pub(crate) const PROCESSOR: Metric = Metric::less("cpu_us", "µs of the client's CPU");
+pub(crate) const EVENNESS: Metric = Metric::more("evenness", "least/most served");
+pub(crate) const MILLISECONDS: Metric = Metric::less("ms", "ms");
+pub(crate) const MEBIBYTES: Metric = Metric::less("mib", "MiB more");
+pub(crate) const CALLS: Metric = Metric::less("calls", "system calls");
+pub(crate) const WAITS: Metric = Metric::less("waits", "waits");
+pub(crate) const KIBIBYTES: Metric = Metric::less("kib", "KiB");
+pub(crate) const CONNECTIONS: Metric = Metric::exactly("connections", "connections");
+pub(crate) const CRATES: Metric = Metric::less("crates", "crates");

@@ -16,9 +16,7 @@ mod work;
 use std::process::ExitCode;
 
 use clap::Parser;
-use respool_benches::table::{
-    Asked, Hidden, Options, Program, Setting, answer, json, markdown, rounds,
-};
+use respool_benches::table::{Asked, Hidden, Options, Program, answer};
 
 const PROGRAM: Program = Program {
     run: "--bin figures",
@@ -47,46 +45,24 @@ fn main() -> ExitCode {
     if let Some(Hidden::Cell { cell }) = &arguments.hidden {
         return answer(cell, cell::run);
     }
-    match arguments.asked.options(&catalogue::NAMES).and_then(table) {
-        Ok(code) => code,
-        Err(message) => {
-            eprintln!("figures: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    let options = arguments.asked.options(&catalogue::NAMES);
+    Program::end("figures", options.and_then(table))
 }
 
-/// Measures and prints. A missed target is no failure, a cell that could not run is one.
 fn table(options: Options) -> Result<ExitCode, String> {
     let figures = catalogue::figures(&options);
     let stage = stage::Stage::set()?;
-    // Before the rounds: the commit may be another one after them.
-    let setting = Setting::look(PROGRAM, options.backend, stage.server_version());
-    let results = rounds(&options.rounds, &figures, |cell| {
+    PROGRAM.table(&options, &figures, stage.server_version(), |cell| {
         stage.measure(&options, cell)
-    });
-    if options.json {
-        json::print(&options.rounds, &setting, &figures, &results)?;
-    } else {
-        markdown::print(&options.rounds, &setting, &figures, &results);
-    }
-    Ok(if results.all_ran() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use respool_benches::table::locked;
-
     use super::*;
 
     #[test]
     fn every_peer_has_its_version() {
-        for name in PROGRAM.peers {
-            assert!(locked(name).is_some(), "{name} is not in Cargo.lock");
-        }
+        assert_eq!(PROGRAM.unlocked(), [""; 0]);
     }
 }

@@ -1,6 +1,6 @@
 //! How a cell of this table is measured, and the numbers that are taken.
 
-use respool_benches::table::{self, Good, Measured};
+use respool_benches::table::{self, Measured};
 
 use crate::subjects::Subject;
 use crate::work::Work;
@@ -53,18 +53,10 @@ impl Measured for Measurement {
     }
 }
 
-macro_rules! metrics {
-    ($($name:ident: $key:literal in $unit:literal, $good:ident;)*) => {
-        $(pub(crate) const $name: Metric = Metric { key: $key, unit: $unit, good: Good::$good };)*
-    };
-}
-
-metrics! {
-    RATE: "kops" in "k ops/s", More;
-    PROCESSOR: "cpu_us" in "µs of the client's CPU", Less;
-    EVENNESS: "evenness" in "least/most served", More;
-    P99: "p99_us" in "p99 in µs", Less;
-    LARGE_RATE: "large_kops" in "k large ops/s", More;
-    ALLOCATIONS: "allocations" in "allocations", Less;
-    KIBIBYTES: "kib" in "KiB each", Less;
-}
+pub(crate) const RATE: Metric = Metric::more("kops", "k ops/s");
+pub(crate) const PROCESSOR: Metric = Metric::less("cpu_us", "µs of the client's CPU");
+pub(crate) const EVENNESS: Metric = Metric::more("evenness", "least/most served");
+pub(crate) const P99: Metric = Metric::less("p99_us", "p99 in µs");
+pub(crate) const LARGE_RATE: Metric = Metric::more("large_kops", "k large ops/s");
+pub(crate) const ALLOCATIONS: Metric = Metric::less("allocations", "allocations");
+pub(crate) const KIBIBYTES: Metric = Metric::less("kib", "KiB each");

@@ -57,6 +57,26 @@ pub struct Metric {
     pub good: Good,
 }
 
+impl Metric {
+    /// One of which the least is the best.
+    pub const fn less(key: &'static str, unit: &'static str) -> Metric {
+        let good = Good::Less;
+        Metric { key, unit, good }
+    }
+
+    /// One of which the most is the best.
+    pub const fn more(key: &'static str, unit: &'static str) -> Metric {
+        let good = Good::More;
+        Metric { key, unit, good }
+    }
+
+    /// One that is right or wrong.
+    pub const fn exactly(key: &'static str, unit: &'static str) -> Metric {
+        let good = Good::Exactly;
+        Metric { key, unit, good }
+    }
+}
+
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Good {
@@ -77,6 +97,17 @@ pub struct Target<S: 'static> {
     pub metric: Metric,
     /// What is enough.
     pub bound: Bound<S>,
+}
+
+impl<S> Target<S> {
+    /// That `metric` is within `bound` in `case`.
+    pub fn of(case: &str, metric: Metric, bound: Bound<S>) -> Target<S> {
+        Target {
+            case: case.to_owned(),
+            metric,
+            bound,
+        }
+    }
 }
 
 /// A bound, which the metric's [`Good`] gives its direction.
@@ -106,5 +137,28 @@ impl<M: Measured> Figure<M> {
             .iter()
             .find(|cell| cell.subject() == subject && cell.case() == case)
             .map_or_else(|| format!("{subject:?}"), |cell| cell.name(backend))
+    }
+
+    /// What its targets speak of and no cell of it measures: nothing, if all is well.
+    pub fn unmeasured(&self) -> Vec<String> {
+        let mut unmeasured = Vec::new();
+        for target in &self.targets {
+            let mut subjects = vec![M::Subject::OURS];
+            match &target.bound {
+                Bound::Fixed(_) => {}
+                Bound::OfBest(_, of) => subjects.extend(of.subjects),
+                Bound::Above(_, of) => subjects.push(*of),
+            }
+            subjects.retain(|&subject| {
+                !self.measurements.iter().any(|cell| {
+                    cell.subject() == subject
+                        && cell.case() == target.case
+                        && cell.shows().contains(&target.metric)
+                })
+            });
+            let name = |subject| format!("{}: {subject:?}, {target:?}", self.name);
+            unmeasured.extend(subjects.into_iter().map(name));
+        }
+        unmeasured
     }
 }

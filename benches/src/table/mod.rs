@@ -5,6 +5,7 @@
 mod arguments;
 mod figure;
 mod process;
+mod program;
 mod report;
 mod run;
 mod setting;
@@ -13,7 +14,11 @@ mod verdict;
 pub use arguments::{Asked, Hidden, Options};
 pub use figure::{Bound, Figure, Good, Group, Measured, Metric, Subject, Target};
 pub use process::{Problem, Process, Sample, answer, finish, last_core, pin, sample};
-pub use report::{json, markdown};
-pub use run::{Results, Rounds, Spread, rounds};
-pub use setting::{Program, Setting, locked};
-pub use verdict::{Judged, Verdict, judge};
+pub use program::Program;
+pub use run::Rounds;
+pub use setting::Setting;
+
+use report::{json, markdown};
+use run::{Results, Spread, rounds};
+use setting::locked;
+use verdict::{Judged, Verdict, judge};

@@ -18,7 +18,7 @@ pub struct Rounds {
 
 /// What the rounds gave.
 #[derive(Debug)]
-pub struct Results<S> {
+pub(crate) struct Results<S> {
     /// By figure, case, subject and metric: one number a round.
     numbers: BTreeMap<(&'static str, String, S, &'static str), Vec<f64>>,
     problems: BTreeMap<(&'static str, String, S), Problem>,
@@ -26,7 +26,7 @@ pub struct Results<S> {
 
 /// Median and range of a cell's rounds.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The one in the middle.
     pub median: f64,
     /// The least.
@@ -37,7 +37,7 @@ pub struct Spread {
 
 /// Runs every round, in which `measure` does each cell. Within one, each figure begins with another
 /// subject than in the last.
-pub fn rounds<M: Measured>(
+pub(crate) fn rounds<M: Measured>(
     rounds: &Rounds,
     figures: &[Figure<M>],
     measure: impl Fn(&M) -> Result<Sample, Problem>,
@@ -95,7 +95,7 @@ impl<S: Subject> Results<S> {
     /// # Errors
     ///
     /// Its problem, when a round of it had one; or that it isn't measured.
-    pub fn of<M: Measured<Subject = S>>(
+    pub(crate) fn of<M: Measured<Subject = S>>(
         &self,
         figure: &Figure<M>,
         case: &str,
@@ -112,7 +112,7 @@ impl<S: Subject> Results<S> {
     }
 
     /// Whether nothing failed. What was skipped for want of a tool has not.
-    pub fn all_ran(&self) -> bool {
+    pub(crate) fn all_ran(&self) -> bool {
         !self
             .problems
             .values()

@@ -4,14 +4,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
-/// The program whose numbers they are.
-#[derive(Clone, Copy, Debug)]
-pub struct Program {
-    /// What cargo is told to run it.
-    pub run: &'static str,
-    /// The crates that are compared.
-    pub peers: &'static [&'static str],
-}
+use super::Program;
 
 /// Where and with what it was measured.
 #[derive(Debug, Serialize)]
@@ -75,7 +68,7 @@ fn processor() -> Option<String> {
 }
 
 /// The version of a crate in Cargo.lock; the newest, where backends need several.
-pub fn locked(name: &str) -> Option<&'static str> {
+pub(super) fn locked(name: &str) -> Option<&'static str> {
     let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
     lock.rsplit_once(&format!("name = \"{name}\"\nversion = \""))?
         .1

@@ -4,7 +4,7 @@ use super::{Bound, Figure, Good, Measured, Problem, Results, Spread, Subject, Ta
 
 /// A target with its figures.
 #[derive(Debug)]
-pub struct Judged<'f, S: 'static> {
+pub(crate) struct Judged<'f, S: 'static> {
     /// What is judged.
     pub target: &'f Target<S>,
     /// What the backend did.
@@ -17,7 +17,7 @@ pub struct Judged<'f, S: 'static> {
 
 /// Whether the median reaches the target, as far as the table's digits tell.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It reaches it.
     Met,
     /// It doesn't.
@@ -28,14 +28,14 @@ pub enum Verdict {
 
 impl<S> Judged<'_, S> {
     /// Ours to the peer's.
-    pub fn ratio(&self) -> Option<f64> {
+    pub(crate) fn ratio(&self) -> Option<f64> {
         let (ours, (_, peer)) = (self.ours.as_ref().ok()?, self.peer.as_ref()?);
         (peer.median != 0.0).then(|| ours.median / peer.median)
     }
 }
 
 /// Each target of `figure`, judged.
-pub fn judge<'f, M: Measured>(
+pub(crate) fn judge<'f, M: Measured>(
     figure: &'f Figure<M>,
     results: &Results<M::Subject>,
 ) -> Vec<Judged<'f, M::Subject>> {

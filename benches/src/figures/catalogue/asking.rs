@@ -1,7 +1,7 @@
 //! What a pool of connections to a server costs, and what it takes to have one.
 
 use super::{AS_THEY_COME, BARE_SOCKET, BareSocket, NO_PING, Ours, RedisCrate};
-use super::{TASKS, cell, each, target};
+use super::{TASKS, cell, each};
 use crate::cell::Work;
 use crate::figure::*;
 use crate::subjects::Subject;
@@ -16,8 +16,12 @@ pub(super) fn same_core() -> Figure {
     let factors = [(1.1, 2.0), (1.3, 2.5), (1.3, 2.5)];
     for ((tasks, case), (of_no_ping, of_defaults)) in TASK_COUNTS.into_iter().zip(factors) {
         measurements.extend(each(CLIENTS, |subject| on_one_core(subject, case, tasks)));
-        targets.push(target(case, RATE, Bound::OfBest(of_no_ping, NO_PING)));
-        targets.push(target(case, RATE, Bound::OfBest(of_defaults, AS_THEY_COME)));
+        targets.push(Target::of(case, RATE, Bound::OfBest(of_no_ping, NO_PING)));
+        targets.push(Target::of(
+            case,
+            RATE,
+            Bound::OfBest(of_defaults, AS_THEY_COME),
+        ));
     }
     Figure {
         name: "same-core",
@@ -37,7 +41,7 @@ pub(super) fn two_workers() -> Figure {
             workers: Some(2),
             ..on_one_core(subject, case, TASKS)
         }),
-        targets: vec![target(case, RATE, Bound::OfBest(1.5, NO_PING))],
+        targets: vec![Target::of(case, RATE, Bound::OfBest(1.5, NO_PING))],
     }
 }
 
@@ -48,7 +52,7 @@ pub(super) fn bare_socket() -> Figure {
         measurements.extend(each(&[&[Ours, BareSocket]], |subject| {
             on_one_core(subject, case, tasks)
         }));
-        targets.push(target(case, RATE, Bound::OfBest(0.9, BARE_SOCKET)));
+        targets.push(Target::of(case, RATE, Bound::OfBest(0.9, BARE_SOCKET)));
     }
     Figure {
         name: "bare-socket",
@@ -65,7 +69,7 @@ pub(super) fn heap_of_get() -> Figure {
         measurements: each(&[&[Ours], NO_PING.subjects], |subject| {
             cell(subject, Work::HeapOfGet, &[ALLOCATIONS])
         }),
-        targets: vec![target("", ALLOCATIONS, Bound::Fixed(2.0))],
+        targets: vec![Target::of("", ALLOCATIONS, Bound::Fixed(2.0))],
     }
 }
 
@@ -79,7 +83,7 @@ pub(super) fn system_calls() -> Figure {
                 ..cell(subject, Work::CountedGets, &[CALLS, WAITS])
             }
         }),
-        targets: vec![target("", CALLS, Bound::Fixed(2.0))],
+        targets: vec![Target::of("", CALLS, Bound::Fixed(2.0))],
     }
 }
 
@@ -91,7 +95,7 @@ pub(super) fn idle_memory() -> Figure {
             how: How::PerConnection,
             ..cell(subject, Work::IdleMemory, &[KIBIBYTES])
         }),
-        targets: vec![target("", KIBIBYTES, Bound::Fixed(8.0))],
+        targets: vec![Target::of("", KIBIBYTES, Bound::Fixed(8.0))],
     }
 }
 
@@ -105,8 +109,8 @@ pub(super) fn cold_start() -> Figure {
             ..cell(subject, Work::ColdStart, &[MILLISECONDS, CONNECTIONS])
         }),
         targets: vec![
-            target("", CONNECTIONS, Bound::Fixed(10.0)),
-            target("", MILLISECONDS, Bound::OfBest(0.6, NO_PING)),
+            Target::of("", CONNECTIONS, Bound::Fixed(10.0)),
+            Target::of("", MILLISECONDS, Bound::OfBest(0.6, NO_PING)),
         ],
     }
 }
@@ -119,7 +123,7 @@ pub(super) fn crates() -> Figure {
             how: How::Crates,
             ..cell(subject, Work::ColdStart, &[CRATES])
         }),
-        targets: vec![target("", CRATES, Bound::Above(10.0, RedisCrate))],
+        targets: vec![Target::of("", CRATES, Bound::Above(10.0, RedisCrate))],
     }
 }
 

@@ -3,7 +3,7 @@
 use respool_benches::table::Options;
 
 use super::{BareHandOff, Bb8, DEADPOOL, Deadpool, DeadpoolTimed, LENDERS, Mobc, NO_PING, Ours};
-use super::{CROWD, TASKS, cell, each, target};
+use super::{CROWD, TASKS, cell, each};
 use crate::cell::Work;
 use crate::figure::*;
 use crate::subjects::Subject;
@@ -16,8 +16,8 @@ pub(super) fn get_drop() -> Figure {
             cell(subject, Work::GetAndDrop, &[NANOSECONDS])
         }),
         targets: vec![
-            target("", NANOSECONDS, Bound::Fixed(60.0)),
-            target("", NANOSECONDS, Bound::OfBest(0.25, LENDERS)),
+            Target::of("", NANOSECONDS, Bound::Fixed(60.0)),
+            Target::of("", NANOSECONDS, Bound::OfBest(0.25, LENDERS)),
         ],
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn instructions(options: &Options) -> Figure {
             how: How::Instructions,
             ..cell(subject, Work::CountedGetAndDrop, &[INSTRUCTIONS])
         }),
-        targets: vec![target("", INSTRUCTIONS, Bound::Fixed(200.0))],
+        targets: vec![Target::of("", INSTRUCTIONS, Bound::Fixed(200.0))],
     }
 }
 
@@ -54,8 +54,8 @@ pub(super) fn heap() -> Figure {
         title: "Allocations of get + drop",
         measurements,
         targets: vec![
-            target("one is idle", ALLOCATIONS, Bound::Fixed(0.0)),
-            target("it has to wait", ALLOCATIONS, Bound::Fixed(1.0)),
+            Target::of("one is idle", ALLOCATIONS, Bound::Fixed(0.0)),
+            Target::of("it has to wait", ALLOCATIONS, Bound::Fixed(1.0)),
         ],
     }
 }
@@ -78,9 +78,9 @@ pub(super) fn contended() -> Figure {
         title: "64 tasks on 10: get, yield, drop",
         measurements,
         targets: vec![
-            target("two workers", RATE, Bound::OfBest(1.5, DEADPOOL)),
-            target("two workers", EVENNESS, Bound::Fixed(0.9)),
-            target("current_thread", EVENNESS, Bound::Fixed(0.9)),
+            Target::of("two workers", RATE, Bound::OfBest(1.5, DEADPOOL)),
+            Target::of("two workers", EVENNESS, Bound::Fixed(0.9)),
+            Target::of("current_thread", EVENNESS, Bound::Fixed(0.9)),
         ],
     }
 }
@@ -104,9 +104,9 @@ pub(super) fn crowd() -> Figure {
         title: "10,000 tasks on 10, two workers",
         measurements,
         targets: vec![
-            target("turns", RATE, Bound::OfBest(1.4, DEADPOOL)),
-            target("longest wait", MILLISECONDS, Bound::OfBest(1.0, DEADPOOL)),
-            target("turns", MEBIBYTES, Bound::OfBest(2.0 / 3.0, DEADPOOL)),
+            Target::of("turns", RATE, Bound::OfBest(1.4, DEADPOOL)),
+            Target::of("longest wait", MILLISECONDS, Bound::OfBest(1.0, DEADPOOL)),
+            Target::of("turns", MEBIBYTES, Bound::OfBest(2.0 / 3.0, DEADPOOL)),
         ],
     }
 }

@@ -1,7 +1,7 @@
 //! How much a shared client carries for how many callers, and how long each of them waits.
 
 use super::{BARE_LANE, PEERS, REDIS, REDIS_BENCHMARK, RUSTIS};
-use super::{OF_RESPOOL, RedisBenchmark, each, target, tasks_in_words};
+use super::{OF_RESPOOL, RedisBenchmark, each, tasks_in_words};
 use crate::figure::*;
 use crate::subjects::Subject;
 use crate::work::Work;
@@ -17,7 +17,7 @@ pub(super) fn same_core() -> Figure {
     figure.name = "same-core";
     figure.title = "GET of 100 bytes, the server on the same core";
     let cpu = Bound::OfBest(0.5, RUSTIS);
-    figure.targets.push(target("64 tasks", PROCESSOR, cpu));
+    figure.targets.push(Target::of("64 tasks", PROCESSOR, cpu));
     figure
 }
 
@@ -27,7 +27,9 @@ pub(super) fn two_workers() -> Figure {
     figure.name = "two-workers";
     figure.title = "GET of 100 bytes, two workers";
     let even = Bound::Fixed(0.8);
-    figure.targets.push(target("1,000 tasks", EVENNESS, even));
+    figure
+        .targets
+        .push(Target::of("1,000 tasks", EVENNESS, even));
     figure
 }
 
@@ -46,8 +48,8 @@ fn rates(place: Place, factors: &[(usize, f64)]) -> Figure {
             ..cell(subject, &case, Work::Get, place)
         }));
         figure.targets.extend([
-            target(&case, RATE, Bound::OfBest(factor, PEERS)),
-            target(&case, RATE, Bound::OfBest(OF_BARE, BARE_LANE)),
+            Target::of(&case, RATE, Bound::OfBest(factor, PEERS)),
+            Target::of(&case, RATE, Bound::OfBest(OF_BARE, BARE_LANE)),
         ]);
     }
     figure
@@ -83,7 +85,7 @@ pub(super) fn p99() -> Figure {
             .collect(),
         targets: cases
             .iter()
-            .map(|(_, case)| target(case, P99, Bound::OfBest(0.5, PEERS)))
+            .map(|(_, case)| Target::of(case, P99, Bound::OfBest(0.5, PEERS)))
             .collect(),
     }
 }
@@ -96,7 +98,7 @@ pub(super) fn large() -> Figure {
             let work = Work::LargeGet { large: LARGE };
             cell(subject, "", work, Place::Free)
         }),
-        targets: vec![target("", RATE, Bound::OfBest(2.0, REDIS))],
+        targets: vec![Target::of("", RATE, Bound::OfBest(2.0, REDIS))],
     }
 }
 
@@ -119,8 +121,8 @@ pub(super) fn mixed() -> Figure {
             .into_iter()
             .flat_map(|(case, _)| {
                 [
-                    target(case, RATE, Bound::OfBest(2.0, REDIS)),
-                    target(case, P99, Bound::OfBest(0.5, REDIS)),
+                    Target::of(case, RATE, Bound::OfBest(2.0, REDIS)),
+                    Target::of(case, P99, Bound::OfBest(0.5, REDIS)),
                 ]
             })
             .collect(),
@@ -141,7 +143,7 @@ pub(super) fn redis_benchmark() -> Figure {
                 ..cell(subject, "", Work::Get, Place::Free)
             })
             .collect(),
-        targets: vec![target("", RATE, Bound::OfBest(0.9, REDIS_BENCHMARK))],
+        targets: vec![Target::of("", RATE, Bound::OfBest(0.9, REDIS_BENCHMARK))],
     }
 }
 

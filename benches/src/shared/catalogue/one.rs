@@ -1,6 +1,6 @@
 //! What one command takes.
 
-use super::{RUSTIS, each, target};
+use super::{RUSTIS, each};
 use crate::figure::*;
 use crate::work::Work;
 
@@ -16,7 +16,7 @@ pub(super) fn heap() -> Figure {
             tasks: 64,
             shows: &[ALLOCATIONS],
         }),
-        targets: vec![target("", ALLOCATIONS, Bound::Fixed(2.0))],
+        targets: vec![Target::of("", ALLOCATIONS, Bound::Fixed(2.0))],
     }
 }
 
@@ -33,8 +33,8 @@ pub(super) fn memory() -> Figure {
             shows: &[KIBIBYTES],
         }),
         targets: vec![
-            target("", KIBIBYTES, Bound::Fixed(1.0)),
-            target("", KIBIBYTES, Bound::OfBest(1.0, RUSTIS)),
+            Target::of("", KIBIBYTES, Bound::Fixed(1.0)),
+            Target::of("", KIBIBYTES, Bound::OfBest(1.0, RUSTIS)),
         ],
     }
 }

@@ -26,7 +26,7 @@ struct Row<'a> {
 /// # Errors
 ///
 /// What serde says of a number that JSON doesn't have.
-pub fn print<M: Measured>(
+pub(crate) fn print<M: Measured>(
     rounds: &Rounds,
     setting: &Setting,
     figures: &[Figure<M>],

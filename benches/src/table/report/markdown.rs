@@ -6,7 +6,7 @@ use crate::table::{
 };
 
 /// Prints them, below what has to stand beside a number.
-pub fn print<M: Measured>(
+pub(crate) fn print<M: Measured>(
     rounds: &Rounds,
     setting: &Setting,
     figures: &[Figure<M>],

@@ -1,4 +1,4 @@
 //! The figures for people and for programs.
 
-pub mod json;
-pub mod markdown;
+pub(crate) mod json;
+pub(crate) mod markdown;
