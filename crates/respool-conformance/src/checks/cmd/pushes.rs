@@ -91,36 +91,36 @@ async fn around_replies(trial: &Trial, way: Way) -> Result<(), Broken> {
 }
 
 async fn glued_to_a_reply(trial: &Trial, way: Way) -> Result<(), Broken> {
-    let reply = [b"$5\r\nvalue\r\n", UNASKED].concat();
-    let script = Script::new().on("GET", Answer::Bytes(reply));
-    let server = ScriptedServer::start_with(script).await?;
-    let pool = trial.pool(trial.config(&server.url()))?;
-    for number in 0..20 {
-        let outcome: RedisResult<String> = way.query(&pool, cmd("GET").arg("key")).await;
-        let is_right = match &outcome {
-            Ok(value) => value == "value",
-            Err(error) => pool.is_bare() || says_protocol(error),
-        };
-        ensure!(is_right, expected: "its own reply, or an error", seen: "{outcome:?}");
-        let word = format!("word {number}");
-        let outcome: RedisResult<String> = way.query(&pool, cmd("ECHO").arg(&word)).await;
-        ensure_never_anothers(&pool, &outcome, &word)?;
+    let large = "x".repeat(100_000);
+    for value in ["value", &large] {
+        let reply = [&bulk_string(value), UNASKED].concat();
+        let script = Script::new().on("GET", Answer::Bytes(reply));
+        let server = ScriptedServer::start_with(script).await?;
+        let pool = trial.pool(trial.config(&server.url()))?;
+        for number in 0..20 {
+            let outcome: RedisResult<String> = way.query(&pool, cmd("GET").arg("key")).await;
+            let is_right = match &outcome {
+                Ok(reply) => reply == value,
+                Err(error) => pool.is_bare() || says_protocol(error),
+            };
+            let seen = outcome.map(|reply| start_of(&reply));
+            ensure!(is_right, expected: "its own reply, or an error", seen: "{seen:?}");
+            let word = format!("word {number}");
+            let outcome: RedisResult<String> = way.query(&pool, cmd("ECHO").arg(&word)).await;
+            ensure_never_anothers(&pool, &outcome, &word)?;
+        }
     }
     Ok(())
+}
+
+fn bulk_string(text: &str) -> Vec<u8> {
+    format!("${}\r\n{text}\r\n", text.len()).into_bytes()
 }
 
 /// All replies arrive in one piece, so that it can be known that there are too many. Every other time
 /// the last is too large to be read with the others to its end.
 async fn inside_a_pipeline(trial: &Trial, way: Way) -> Result<(), Broken> {
-    let last = |text: &str| {
-        let length = text.len();
-        [
-            b"$5\r\nfirst\r\n",
-            UNASKED,
-            format!("${length}\r\n{text}\r\n").as_bytes(),
-        ]
-        .concat()
-    };
+    let last = |text: &str| [b"$5\r\nfirst\r\n", UNASKED, &bulk_string(text)].concat();
     let large = "x".repeat(100_000);
     let script = Script::new()
         .on("GET", Answer::Bytes(Vec::new()))
@@ -140,11 +140,11 @@ async fn inside_a_pipeline(trial: &Trial, way: Way) -> Result<(), Broken> {
             Ok(replies) => *replies == ["first", last],
             Err(error) => pool.is_bare() || CommandError::find_in(error).is_some(),
         };
-        let seen = outcome.map(|replies| {
+        let seen = outcome.map(|mut replies| {
             replies
-                .iter()
-                .map(|reply| start_of(reply))
-                .collect::<Vec<_>>()
+                .iter_mut()
+                .for_each(|reply| *reply = start_of(reply));
+            replies
         });
         ensure!(is_right, expected: "its own replies, or the pipeline lost", seen: "{seen:?}");
         let word = format!("word {number}");
