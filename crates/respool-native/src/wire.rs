@@ -237,6 +237,11 @@ impl Wire {
         self.owe(replies);
     }
 
+    /// So many replies more will come.
+    pub(crate) fn owe(&mut self, replies: u64) {
+        self.owed += replies;
+    }
+
     /// Writes what is to be written, and nothing else. Dropping whoever polls loses nothing.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<()>> {
         while self.written < self.out.len() {

@@ -267,6 +267,24 @@ fn a_string_that_is_given_whole_is_told_with_its_text() {
 }
 
 #[test]
+fn of_a_string_by_itself_it_is_known_how_much_is_to_come() {
+    let begun: [&[u8]; 6] = [
+        b"$10",
+        b"$10\r\nhello",
+        b"$10\r\nhelloworld\r",
+        b"*1\r\n$10\r\nhello",
+        b"=10\r\ntxt:hello",
+        b"|1\r\n+key\r\n:1\r\n$10\r\nhello",
+    ];
+    let to_come = begun.map(|bytes| {
+        let mut frames = Frames::new();
+        frames.read(bytes, |_| Ok(())).unwrap();
+        frames.text_to_come()
+    });
+    assert_eq!(to_come, [None, Some(7), None, None, None, Some(7)]);
+}
+
+#[test]
 fn what_is_no_push_is_known_for_a_reply_by_its_first_byte() {
     let begun: [&[u8]; 5] = [b"", b"$", b"*2\r\n:1\r\n", b">", b"|1\r\n+key\r\n"];
     let is_reply = begun.map(|bytes| {

@@ -9,11 +9,6 @@ use redis::{RedisError, RedisResult, Value};
 use super::{Lost, Wire};
 
 impl Wire {
-    /// So many replies will come to what the lane writes.
-    pub(crate) fn owe(&mut self, replies: u64) {
-        self.owed += replies;
-    }
-
     /// Writes some of `bytes`.
     pub(crate) fn poll_write(
         &mut self,

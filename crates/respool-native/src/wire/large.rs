@@ -2,7 +2,7 @@
 const STEP: usize = 1 << 20;
 
 /// A string that is read straight into what it becomes, since the rest of it doesn't fit into the
-/// connection's buffer: it is copied once less, and the buffer stays small.
+/// connection's buffer: only what had come by then is copied, and the buffer stays small.
 pub(super) struct Large {
     /// Always initialised; `arrived` bytes of it came from the server.
     bytes: Vec<u8>,
