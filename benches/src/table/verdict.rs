@@ -152,17 +152,7 @@ mod tests {
     }
 
     fn verdict(good: Good, bound: Bound<()>, ours: f64, peer: Option<f64>) -> Verdict {
-        let metric = metric(good);
-        let case = String::new();
-        reaches(
-            &Target {
-                case,
-                metric,
-                bound,
-            },
-            ours,
-            peer,
-        )
+        reaches(&Target::of("", metric(good), bound), ours, peer)
     }
 
     #[test]
@@ -226,17 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_speaks_of_nobody_measured_is_told() {
+        let target = Target::of("", metric(Good::More), Bound::Above(1.0, Who::There));
+        let figure = |measurements| Figure {
+            name: "figure",
+            title: "",
+            measurements,
+            targets: vec![target.clone()],
+        };
+        let all = figure(vec![Who::Ours, Who::There]);
+        assert_eq!(all.unmeasured(), [""; 0]);
+        let alone = figure(vec![Who::Ours]).unmeasured();
+        assert!(alone.len() == 1 && alone[0].contains("There"), "{alone:?}");
+    }
+
+    #[test]
     fn the_best_of_those_who_were_not_skipped_is_not_the_best() {
-        let target = |subjects| Target {
-            case: String::new(),
-            metric: metric(Good::More),
-            bound: Bound::OfBest(
-                1.5,
-                Group {
-                    name: "peers",
-                    subjects,
-                },
-            ),
+        let target = |subjects| {
+            let name = "peers";
+            let bound = Bound::OfBest(1.5, Group { name, subjects });
+            Target::of("", metric(Good::More), bound)
         };
         let figure = Figure {
             name: "figure",
