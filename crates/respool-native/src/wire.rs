@@ -267,6 +267,9 @@ impl Wire {
     /// meanwhile: a server may not read before it has written. Dropping whoever polls loses nothing.
     pub(crate) fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
         loop {
+            if let Some(text) = self.take_text() {
+                return Poll::Ready(Ok(Value::BulkString(text)));
+            }
             while let Some((value, is_answer)) = self.take_whole()? {
                 if is_answer {
                     self.owed = self.owed.saturating_sub(1);

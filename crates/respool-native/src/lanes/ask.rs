@@ -10,10 +10,10 @@ use respool_core::{
 use tokio::runtime::{Handle, Id};
 
 use super::Lanes;
-use super::asker::{Asker, Told};
 use super::body::{Body, Core};
+use super::places::{Place, Told};
 use super::request::{Asked, Request};
-use super::traffic::{Patience, Size, Way};
+use super::traffic::{Patience, Size, Traffic, Way};
 use super::unsent::LARGE;
 use crate::backend::Native;
 use crate::connection::aborted;
@@ -69,45 +69,48 @@ impl Question<'_> {
 /// Where a question went.
 pub(super) struct Sent {
     pub(super) number: u64,
+    /// Where its reply goes.
+    pub(super) place: Place,
     /// Its lane's driver is on another runtime.
     pub(super) is_foreign: bool,
 }
 
 impl Lanes {
     /// Appends `question` to what waits to be sent on a lane, and writes it if nobody else would at
-    /// once; or says which way it could go.
+    /// once; or says which way it could go. `waker` waits for the reply from then on.
     pub(super) fn send(
         self: &Arc<Self>,
         question: Question<'_>,
         packed: &mut Option<Vec<u8>>,
-        asker: &Arc<Asker>,
+        waker: Option<&Waker>,
         here: Id,
         size: Size,
         patience: Patience,
     ) -> Result<Sent, Way> {
         let mut traffic = self.traffic();
-        let most = self.most();
         let has_room = || self.shared.has_room_beside();
-        let (index, is_foreign) = match traffic.choose(here, size, most, patience, has_room) {
-            Way::Over(index) => (index, false),
-            Way::OverForeign(index) => (index, true),
-            way => return Err(way),
-        };
-        let lane = &mut traffic.lanes[index];
+        let (index, is_foreign) =
+            match traffic.choose(here, size, || self.most(), patience, has_room) {
+                Way::Over(index) => (index, false),
+                Way::OverForeign(index) => (index, true),
+                way => return Err(way),
+            };
+        let Traffic { lanes, places, .. } = &mut *traffic;
+        let lane = &mut lanes[index];
         let was_quiet = lane.is_quiet();
         let replies = question.replies();
         let is_pipeline = matches!(question, Question::Pipeline(_));
-        let asker = asker.clone();
+        let place = places.take(waker);
         match (packed, question) {
             (Some(packed), _) if packed.len() > LARGE => {
                 let bytes = std::mem::take(packed);
-                lane.unsent.append_large(asker, replies, is_pipeline, bytes);
+                lane.unsent.append_large(place, replies, is_pipeline, bytes);
             }
-            (Some(packed), _) => lane.unsent.append(asker, replies, is_pipeline, |out| {
+            (Some(packed), _) => lane.unsent.append(place, replies, is_pipeline, |out| {
                 out.extend_from_slice(packed);
             }),
             (None, Question::Command(command)) => {
-                lane.unsent.append(asker, replies, is_pipeline, |out| {
+                lane.unsent.append(place, replies, is_pipeline, |out| {
                     command.write_packed_command(out);
                 });
             }
@@ -125,7 +128,11 @@ impl Lanes {
                 driver.wake();
             }
         }
-        Ok(Sent { number, is_foreign })
+        Ok(Sent {
+            number,
+            place,
+            is_foreign,
+        })
     }
 
     /// Writes what waits to be sent on a lane on which nothing is under way. Its driver sees to
@@ -183,7 +190,6 @@ impl Native {
             Some(packed) if packed.len() > LARGE => Size::Large,
             _ => size,
         };
-        let asker = Arc::new(Asker::new());
         let mut delay: Option<Delay> = None;
         loop {
             // Whatever changes from here on is noticed.
@@ -194,9 +200,9 @@ impl Native {
             };
             let sent = self
                 .lanes
-                .send(question, &mut packed, &asker, here, size, patience);
+                .send(question, &mut packed, None, here, size, patience);
             let way = match sent {
-                Ok(sent) => match self.told(&asker, &sent).await {
+                Ok(sent) => match self.told(&sent).await {
                     Told::NotSent => {
                         // It may have been moved on with the others.
                         packed = question.packed();
@@ -238,8 +244,8 @@ impl Native {
     }
 
     /// Waits for what becomes of what was asked.
-    pub(super) async fn told(&self, asker: &Arc<Asker>, sent: &Sent) -> Told {
-        let mut asked = Asked::new(&self.lanes, sent.number, asker.clone());
+    pub(super) async fn told(&self, sent: &Sent) -> Told {
+        let mut asked = Asked::new(&self.lanes, sent.number, sent.place);
         if !sent.is_foreign {
             return asked.await;
         }

@@ -1,13 +1,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use redis::{RedisResult, Value};
 use respool_core::Connection;
 
-use super::asker::Told;
+use super::places::{News, Place, Told};
 use super::unsent::{Entry, LARGE, Outgoing, Unsent};
 use crate::connection::NativeConnection;
 
@@ -114,29 +114,43 @@ impl Core {
         wire.poll_flush(context)
     }
 
-    /// Reads what has come and tells whoever asked for it; says how many replies there were.
-    /// Whoever is to be woken is added to `woken`.
+    /// Reads what has come, and notes in `news` what those who asked for it are to be told; says how
+    /// many replies there were.
     pub(crate) fn read(
         &mut self,
         now: Instant,
         context: &mut Context<'_>,
-        woken: &mut Vec<Waker>,
+        news: &mut News,
     ) -> usize {
-        let Core {
-            connection,
-            in_flight,
-            ..
-        } = self;
-        let (mut replies, mut ended) = (0, 0);
-        // Whether it came to an end shows in the wire.
-        let _ = connection.wire().poll_replies(context, |value, length| {
-            replies += 1;
-            if let Some(told) = answer(in_flight, value, length) {
-                ended += 1;
-                let entry = in_flight.pop_front();
-                woken.extend(entry.and_then(|entry| entry.asker.tell(told)));
+        let in_flight = &mut self.in_flight;
+        let wire = self.connection.wire();
+        if !matches!(wire.poll_arrival(context), Poll::Ready(Ok(()))) {
+            // Whether it came to an end shows in the wire.
+            return 0;
+        }
+        let (mut replies, before) = (0, in_flight.len());
+        loop {
+            while let Some(text) = wire.take_text() {
+                replies += 1;
+                let length = wire.take_length();
+                match in_flight.front() {
+                    Some(entry) if entry.replies.is_none() && length <= LARGE => {
+                        news.texts.push((entry.place, text));
+                        in_flight.pop_front();
+                    }
+                    _ => news
+                        .others
+                        .extend(answer(in_flight, Value::BulkString(text), length)),
+                }
             }
-        });
+            let Ok(Some(value)) = wire.take_reply() else {
+                break;
+            };
+            replies += 1;
+            let length = wire.take_length();
+            news.others.extend(answer(in_flight, value, length));
+        }
+        let ended = before - in_flight.len();
         self.count_answered(ended, now);
         replies
     }
@@ -190,18 +204,23 @@ impl Core {
 }
 
 /// What the first of those in flight is told, if `value` was the last that it waited for.
-#[inline]
-fn answer(in_flight: &mut VecDeque<Entry>, value: Value, length: usize) -> Option<Told> {
+fn answer(in_flight: &mut VecDeque<Entry>, value: Value, length: usize) -> Option<(Place, Told)> {
     let entry = in_flight.front_mut()?;
-    let Some(replies) = &mut entry.replies else {
-        return Some(match length > LARGE {
-            true => Told::LargeReply(value),
-            false => Told::Reply(value),
-        });
+    let place = entry.place;
+    let told = match &mut entry.replies {
+        None if length > LARGE => Told::LargeReply(value),
+        None => Told::Reply(value),
+        Some(replies) => {
+            replies.values.push(value);
+            replies.missing -= 1;
+            if replies.missing > 0 {
+                return None;
+            }
+            Told::Replies(std::mem::take(&mut replies.values))
+        }
     };
-    replies.values.push(value);
-    replies.missing -= 1;
-    (replies.missing == 0).then(|| Told::Replies(std::mem::take(&mut replies.values)))
+    in_flight.pop_front();
+    Some((place, told))
 }
 
 /// How long a lane keeps its connection while nothing is under way.

@@ -9,6 +9,7 @@ use tokio::time::Sleep;
 
 use super::body::{Body, Core, REST};
 use super::end::Ending;
+use super::places::News;
 use super::{Lanes, Next};
 
 /// The task that reads what comes for a lane, and writes what its callers didn't write themselves.
@@ -23,6 +24,7 @@ pub(crate) struct Driver {
     due: Instant,
     gave_way: bool,
     is_armed: bool,
+    news: News,
     woken: Vec<Waker>,
 }
 
@@ -49,6 +51,7 @@ impl Driver {
             due,
             gave_way: false,
             is_armed: false,
+            news: News::default(),
             woken: Vec::new(),
         }
     }
@@ -59,7 +62,7 @@ impl Driver {
         }
         let now = Instant::now();
         loop {
-            let replies = core.read(now, context, &mut self.woken);
+            let replies = self.read(core, now, context);
             self.body.note(core);
             let is_receiving_large = core.connection.wire().is_receiving_large();
             self.body
@@ -93,7 +96,7 @@ impl Driver {
                 Poll::Ready(Ok(())) => {}
                 // What the server said before it closed the connection may be worth hearing.
                 Poll::Ready(Err(_)) => {
-                    core.read(now, context, &mut self.woken);
+                    self.read(core, now, context);
                     return Turn::Ends(Ending::Lost);
                 }
                 // Callers needn't wake it: room to write does.
@@ -102,6 +105,16 @@ impl Driver {
         }
         self.gave_way = false;
         self.keep_time(core, now, context)
+    }
+
+    /// Reads what has come and tells whoever asked for it; says how many replies there were.
+    fn read(&mut self, core: &mut Core, now: Instant, context: &mut Context<'_>) -> usize {
+        let replies = core.read(now, context, &mut self.news);
+        if !self.news.is_empty() {
+            let mut traffic = self.lanes.traffic();
+            traffic.places.tell_all(&mut self.news, &mut self.woken);
+        }
+        replies
     }
 
     /// What time brings: a reply that is overdue, or a lane that has nothing to do.

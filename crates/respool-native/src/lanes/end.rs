@@ -4,8 +4,8 @@ use redis::RedisError;
 use respool_core::{CloseReason, Connection};
 
 use super::Lanes;
-use super::asker::Told;
 use super::body::{Body, Core};
+use super::places::{Place, Told};
 use super::traffic::Lane;
 
 /// How a lane ends.
@@ -64,17 +64,22 @@ impl Lanes {
                 (Ending::Lost, Some(loss)) => loss,
                 _ => closed(),
             };
-            let mut woken = Vec::new();
+            let mut told = Vec::new();
             for (entry, may_be_written) in core.under_way() {
-                woken.extend(entry.asker.tell(match (may_be_written, ending) {
+                let it = match (may_be_written, ending) {
                     (false, _) => Told::NotSent,
                     (true, Ending::TimedOut) => Told::NoReply,
                     (true, _) => Told::Lost(loss.clone()),
-                }));
+                };
+                told.push((entry.place, it));
             }
-            for entry in lane.unsent.entries {
-                woken.extend(entry.asker.tell(Told::NotSent));
-            }
+            let unsent = lane.unsent.entries.iter();
+            told.extend(unsent.map(|entry| (entry.place, Told::NotSent)));
+            let woken: Vec<_> = {
+                let mut traffic = self.traffic();
+                let tell = |(place, told)| traffic.places.tell(place, told);
+                told.into_iter().filter_map(tell).collect()
+            };
             // Its slot is free before anybody asks for it.
             core.connection.end(ending.reason());
             for waker in woken {
@@ -97,21 +102,18 @@ impl Lanes {
                 return;
             };
             let mut traffic = self.traffic();
-            let Some(lane) = traffic.lane(body.number) else {
+            let (Some(lane), places) = traffic.lane_and_places(body.number) else {
                 return;
             };
             lane.home = None;
             lane.driver = None;
-            let mut is_wanted = false;
-            for entry in core.in_flight.iter().chain(&lane.unsent.entries) {
-                if !entry.asker.was_given_up() {
-                    is_wanted = true;
-                    woken.extend(entry.asker.tell(Told::Orphaned));
+            let left = core.in_flight.iter().chain(&lane.unsent.entries);
+            match places.were_given_up(left.clone()) {
+                true => held.take().zip(self.remove(&mut traffic, body)),
+                false => {
+                    woken.extend(left.filter_map(|entry| places.tell(entry.place, Told::Orphaned)));
+                    None
                 }
-            }
-            match is_wanted {
-                true => None,
-                false => held.take().zip(self.remove(&mut traffic, body)),
             }
         };
         for waker in woken {
@@ -120,18 +122,22 @@ impl Lanes {
         self.abandon(abandoned);
     }
 
-    /// Somebody gave up on the lane of this number. The last to leave a lane that nobody drives gives
-    /// its connection back.
-    pub(crate) fn given_up(&self, number: u64) {
-        let body = match self.traffic().lane(number) {
-            Some(lane) => {
+    /// Whoever waited at `place` for the lane of this number has given up. The last to leave a lane
+    /// that nobody drives gives its connection back.
+    pub(crate) fn given_up(&self, number: u64, place: Place) {
+        let (left, body) = {
+            let mut traffic = self.traffic();
+            let left = traffic.places.give_up(place);
+            let lane = traffic.lane(number);
+            let body = lane.and_then(|lane| {
                 lane.has_weeds = true;
-                if lane.home.is_some() {
-                    return;
-                }
-                lane.body.clone()
-            }
-            None => return,
+                lane.home.is_none().then(|| lane.body.clone())
+            });
+            (left, body)
+        };
+        drop(left);
+        let Some(body) = body else {
+            return;
         };
         let abandoned = {
             let mut held = body.core();
@@ -139,11 +145,11 @@ impl Lanes {
                 return;
             };
             let mut traffic = self.traffic();
-            let Some(lane) = traffic.lane(number).filter(|lane| lane.home.is_none()) else {
+            let (lane, places) = traffic.lane_and_places(number);
+            let Some(lane) = lane.filter(|lane| lane.home.is_none()) else {
                 return;
             };
-            let mut left = core.in_flight.iter().chain(&lane.unsent.entries);
-            match left.all(|entry| entry.asker.was_given_up()) {
+            match places.were_given_up(core.in_flight.iter().chain(&lane.unsent.entries)) {
                 true => held.take().zip(self.remove(&mut traffic, &body)),
                 false => None,
             }

@@ -8,10 +8,10 @@
 //! nothing to do.
 
 mod ask;
-mod asker;
 mod body;
 mod driver;
 mod end;
+mod places;
 mod request;
 mod sizes;
 mod traffic;
@@ -171,12 +171,13 @@ impl Lanes {
     /// Takes what waits to be sent on a lane; if nothing does, its driver is parked from now on.
     fn take_or_park(&self, body: &Body, core: &mut Core, now: Instant, driver: &Waker) -> Next {
         let mut traffic = self.traffic();
-        let Some(lane) = traffic.lane(body.number) else {
+        let (lane, places) = traffic.lane_and_places(body.number);
+        let Some(lane) = lane else {
             return Next::End;
         };
         // What nobody waits for any more is not written.
         if std::mem::take(&mut lane.has_weeds) {
-            lane.unsent.weed();
+            lane.unsent.weed(places);
         }
         if lane.unsent.is_empty() {
             let is_to_go = lane.is_wanted || lane.leaves.is_some();

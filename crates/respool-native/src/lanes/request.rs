@@ -7,7 +7,7 @@ use respool_core::{CloseReason, Whereabouts};
 
 use super::Lanes;
 use super::ask::{Question, Sent};
-use super::asker::{self, Asker, Told};
+use super::places::{Place, Told};
 use super::traffic::{Patience, Size};
 use crate::backend::Native;
 use crate::connection::is_empty;
@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
 
     /// The steady case: a lane is open, and takes it at once.
     #[inline]
-    fn begin(&mut self, context: &Context<'_>) -> RedisResult<Stage<'a>> {
+    fn begin(&mut self, context: &Context<'_>) -> RedisResult<()> {
         if is_empty(self.command) {
             return Err((ErrorKind::Client, "empty command").into());
         }
@@ -55,34 +55,36 @@ impl<'a> Request<'a> {
         let question = Question::Command(self.command);
         let mut packed = question.packed();
         if self.is_expected_large || packed.is_some() {
-            return Ok(self.slowly());
+            self.stage = self.slowly();
+            return Ok(());
         }
-        let asker = asker::take(context.waker());
         let sent = lanes.send(
             question,
             &mut packed,
-            &asker,
+            Some(context.waker()),
             here,
             Size::Small,
             Patience::Nothing,
         );
-        Ok(match sent {
+        self.stage = match sent {
             Ok(Sent {
                 number,
+                place,
                 is_foreign: false,
-            }) => Stage::Asked(Asked::new(lanes, number, asker)),
+            }) => Stage::Asked(Asked::new(lanes, number, place)),
             // Only one of this runtime is ready.
             Ok(sent) => {
                 let native = self.native;
                 Stage::Slow(Box::pin(async move {
-                    match native.told(&asker, &sent).await {
+                    match native.told(&sent).await {
                         Told::NotSent => native.ask(question, Size::Small).await,
                         told => Ok((told, sent.number)),
                     }
                 }))
             }
             Err(_) => self.slowly(),
-        })
+        };
+        Ok(())
     }
 
     #[cold]
@@ -95,14 +97,12 @@ impl<'a> Request<'a> {
         Stage::Slow(Box::pin(native.ask(question, size)))
     }
 
-    #[inline(always)]
     fn finish(&self, told: Told, number: u64) -> RedisResult<Value> {
         let lanes = &self.native.lanes;
         let reply = match told {
+            Told::Text(text) => return Ok(self.finish_text(text)),
             Told::Reply(reply) => {
-                if self.is_expected_large {
-                    lanes.sizes.was_small(self.command);
-                }
+                self.note_small();
                 reply
             }
             Told::LargeReply(reply) => {
@@ -121,6 +121,23 @@ impl<'a> Request<'a> {
             false => Ok(reply),
         }
     }
+
+    /// The same for a string that is not large, which is what most replies are.
+    #[inline]
+    fn finish_text(&self, text: Vec<u8>) -> Value {
+        self.note_small();
+        match self.command.is_no_response() {
+            true => Value::Nil,
+            false => Value::BulkString(text),
+        }
+    }
+
+    #[inline]
+    fn note_small(&self) {
+        if self.is_expected_large {
+            self.native.lanes.sizes.was_small(self.command);
+        }
+    }
 }
 
 impl Future for Request<'_> {
@@ -131,20 +148,25 @@ impl Future for Request<'_> {
         loop {
             match &mut this.stage {
                 Stage::New => {
-                    this.stage = this.begin(context)?;
+                    this.begin(context)?;
                     if let Stage::Asked(_) = this.stage {
-                        // Its asker knows whom to wake.
+                        // Its place knows whom to wake.
                         return Poll::Pending;
                     }
                 }
-                Stage::Asked(asked) => match Pin::new(&mut *asked).poll(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Told::NotSent) => this.stage = this.slowly(),
-                    Poll::Ready(told) => {
-                        let number = asked.number;
-                        return Poll::Ready(this.finish(told, number));
+                Stage::Asked(asked) => {
+                    if let Some(text) = asked.take_text() {
+                        return Poll::Ready(Ok(this.finish_text(text)));
                     }
-                },
+                    match Pin::new(&mut *asked).poll(context) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Told::NotSent) => this.stage = this.slowly(),
+                        Poll::Ready(told) => {
+                            let number = asked.number;
+                            return Poll::Ready(this.finish(told, number));
+                        }
+                    }
+                }
                 Stage::Slow(ask) => {
                     return match ask.as_mut().poll(context) {
                         Poll::Pending => Poll::Pending,
@@ -162,30 +184,39 @@ pub(super) struct Asked<'a> {
     lanes: &'a Arc<Lanes>,
     number: u64,
     /// `None` once it was told.
-    asker: Option<Arc<Asker>>,
+    place: Option<Place>,
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn new(lanes: &'a Arc<Lanes>, number: u64, asker: Arc<Asker>) -> Self {
+    pub(super) fn new(lanes: &'a Arc<Lanes>, number: u64, place: Place) -> Self {
         Asked {
             lanes,
             number,
-            asker: Some(asker),
+            place: Some(place),
         }
+    }
+
+    /// The reply, if it is there and a string.
+    #[inline]
+    fn take_text(&mut self) -> Option<Vec<u8>> {
+        let text = self.lanes.traffic().places.take_text(self.place?)?;
+        self.place = None;
+        Some(text)
     }
 }
 
 impl Future for Asked<'_> {
     type Output = Told;
 
-    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
         let mut has_adopted = false;
         loop {
-            let Some(asker) = &self.asker else {
+            let Some(place) = self.place else {
                 return Poll::Pending;
             };
-            match asker.poll_told(context) {
+            let mut before = None;
+            let told = (self.lanes.traffic().places).poll_told(place, context, &mut before);
+            match told {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Told::Orphaned) if !has_adopted => {
                     has_adopted = true;
@@ -197,9 +228,7 @@ impl Future for Asked<'_> {
                     return Poll::Pending;
                 }
                 Poll::Ready(told) => {
-                    if let Some(asker) = self.asker.take() {
-                        asker::keep(asker);
-                    }
+                    self.place = None;
                     return Poll::Ready(told);
                 }
             }
@@ -209,9 +238,8 @@ impl Future for Asked<'_> {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        if let Some(asker) = self.asker.take() {
-            drop(asker.give_up());
-            self.lanes.given_up(self.number);
+        if let Some(place) = self.place.take() {
+            self.lanes.given_up(self.number, place);
         }
     }
 }

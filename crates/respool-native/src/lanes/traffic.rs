@@ -6,6 +6,7 @@ use respool_core::CloseReason;
 use tokio::runtime::Id;
 
 use super::body::Body;
+use super::places::Places;
 use super::unsent::Unsent;
 
 /// The most commands of one lane that were not answered.
@@ -22,6 +23,7 @@ const MOST_UNSENT: usize = 8 << 20;
 #[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) lanes: Vec<Lane>,
+    pub(crate) places: Places,
     /// Runtimes on which a lane is being opened: one at a time on each.
     opening: Vec<Id>,
     pub(crate) is_closed: bool,
@@ -110,7 +112,7 @@ impl Traffic {
         &mut self,
         here: Id,
         size: Size,
-        most: usize,
+        most: impl FnOnce() -> usize,
         patience: Patience,
         has_room: impl FnOnce() -> bool,
     ) -> Way {
@@ -130,7 +132,7 @@ impl Traffic {
             return Way::Wait;
         }
         let Some((own, _)) = self.first(is_mine) else {
-            return self.choose_first(here, most);
+            return self.choose_first(here, most());
         };
         let beside = |index: usize, lane: &Lane| index != own && is_mine(lane) && !lane.is_full();
         let best = (self.lanes.iter().enumerate())
@@ -205,9 +207,16 @@ impl Traffic {
     }
 
     pub(crate) fn lane(&mut self, number: u64) -> Option<&mut Lane> {
-        self.lanes
+        self.lane_and_places(number).0
+    }
+
+    /// The lane of this number, and the places of all.
+    pub(crate) fn lane_and_places(&mut self, number: u64) -> (Option<&mut Lane>, &mut Places) {
+        let lane = self
+            .lanes
             .iter_mut()
-            .find(|lane| lane.body.number == number)
+            .find(|lane| lane.body.number == number);
+        (lane, &mut self.places)
     }
 
     pub(crate) fn body(&self, number: u64) -> Option<Arc<Body>> {

@@ -1,9 +1,8 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use redis::Value;
 
-use super::asker::Asker;
+use super::places::{Place, Places};
 
 /// Commands of more bytes travel in a buffer of their own: copying them is not for a lock.
 pub(crate) const LARGE: usize = 16 * 1024;
@@ -26,7 +25,7 @@ pub(crate) struct Unsent {
 
 /// A command or pipeline that is to be answered.
 pub(crate) struct Entry {
-    pub(crate) asker: Arc<Asker>,
+    pub(crate) place: Place,
     /// Its bytes.
     pub(crate) length: usize,
     /// Where it is a pipeline: its replies.
@@ -60,20 +59,20 @@ impl Unsent {
     /// Appends what `write` writes.
     pub(crate) fn append(
         &mut self,
-        asker: Arc<Asker>,
+        place: Place,
         missing: usize,
         is_pipeline: bool,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         let before = self.small.len();
         write(&mut self.small);
-        self.note(asker, self.small.len() - before, missing, is_pipeline);
+        self.note(place, self.small.len() - before, missing, is_pipeline);
     }
 
     /// Appends a large one, which is packed already.
     pub(crate) fn append_large(
         &mut self,
-        asker: Arc<Asker>,
+        place: Place,
         missing: usize,
         is_pipeline: bool,
         bytes: Vec<u8>,
@@ -81,13 +80,13 @@ impl Unsent {
         let length = bytes.len();
         self.large_bytes += length;
         self.large.push((self.small.len(), bytes));
-        self.note(asker, length, missing, is_pipeline);
+        self.note(place, length, missing, is_pipeline);
     }
 
-    fn note(&mut self, asker: Arc<Asker>, length: usize, missing: usize, is_pipeline: bool) {
+    fn note(&mut self, place: Place, length: usize, missing: usize, is_pipeline: bool) {
         self.replies += missing as u64;
         self.entries.push_back(Entry {
-            asker,
+            place,
             length,
             replies: is_pipeline.then(|| {
                 Box::new(Replies {
@@ -99,12 +98,12 @@ impl Unsent {
     }
 
     /// Takes out what nobody waits for any more.
-    pub(crate) fn weed(&mut self) {
+    pub(crate) fn weed(&mut self, places: &mut Places) {
         let mut kept = Unsent::default();
         let mut large = std::mem::take(&mut self.large).into_iter().peekable();
         let mut at = 0;
         for entry in std::mem::take(&mut self.entries) {
-            let is_wanted = !entry.asker.was_given_up();
+            let is_wanted = !places.was_given_up(entry.place);
             match large.next_if(|(before, _)| *before == at && entry.length > LARGE) {
                 Some((_, bytes)) if is_wanted => {
                     kept.large_bytes += bytes.len();
@@ -122,6 +121,8 @@ impl Unsent {
             if is_wanted {
                 kept.replies += entry.replies.as_ref().map_or(1, |it| it.missing as u64);
                 kept.entries.push_back(entry);
+            } else {
+                places.free(entry.place);
             }
         }
         *self = kept;

@@ -30,27 +30,35 @@ impl Wire {
         }
     }
 
-    /// Reads what has come, and gives each reply that is whole with how many bytes it took. Messages
-    /// that were pushed are for the handler, if there is one.
-    pub(crate) fn poll_replies(
-        &mut self,
-        context: &mut Context<'_>,
-        mut take: impl FnMut(Value, usize),
-    ) -> Poll<RedisResult<()>> {
+    /// Reads until a reply is whole, or a message: ready, unless the connection is lost, to be taken.
+    pub(crate) fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<()>> {
         while self.whole.is_empty() && self.lost.is_none() {
             ready!(self.poll_read(context));
         }
         self.discarded = 0;
+        match self.whole.is_empty() {
+            true => Poll::Ready(self.well()),
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Takes the next reply that is whole. Messages that were pushed before it are for the handler, if
+    /// there is one.
+    pub(crate) fn take_reply(&mut self) -> RedisResult<Option<Value>> {
         while let Some((value, is_answer)) = self.take_whole()? {
-            let length = std::mem::take(&mut self.discarded);
             if is_answer {
                 self.owed = self.owed.saturating_sub(1);
-                take(value, usize::try_from(length).unwrap_or(usize::MAX));
-            } else {
-                self.messages.handle(value);
+                return Ok(Some(value));
             }
+            self.messages.handle(value);
         }
-        Poll::Ready(self.well())
+        Ok(None)
+    }
+
+    /// How many bytes came for the reply that was just taken.
+    #[inline]
+    pub(crate) fn take_length(&mut self) -> usize {
+        usize::try_from(std::mem::take(&mut self.discarded)).unwrap_or(usize::MAX)
     }
 
     /// Whether a large reply is arriving.

@@ -131,6 +131,29 @@ impl Wire {
         self.followed = self.began;
     }
 
+    /// Takes the first reply that is whole if it is a string, as most are. As a [`Value`] it would be
+    /// moved more often on its way, each time at a cost that shows.
+    #[inline]
+    pub(crate) fn take_text(&mut self) -> Option<Vec<u8>> {
+        let text = match self.whole.front_mut()? {
+            _ if self.messages.gates_are_open => return None,
+            Whole::Apart(text) => {
+                self.discarded += text.len() as u64;
+                std::mem::take(text)
+            }
+            Whole::Read(frame) => {
+                let start = self.taken + frame.text_at?.get();
+                self.taken += frame.used;
+                self.discarded += frame.used as u64;
+                self.input[start..self.taken - 2].to_vec()
+            }
+        };
+        self.whole.pop_front();
+        self.answers = self.answers.saturating_sub(1);
+        self.owed = self.owed.saturating_sub(1);
+        Some(text)
+    }
+
     /// Takes the first reply that is whole, with whether it answers a request.
     pub(super) fn take_whole(&mut self) -> RedisResult<Option<(Value, bool)>> {
         let value = match self.whole.pop_front() {
