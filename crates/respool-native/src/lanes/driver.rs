@@ -61,6 +61,16 @@ impl Driver {
             return Turn::Over;
         }
         let now = Instant::now();
+        // What those ask whom it woke goes out before more is read, if the server has less left to do:
+        // it is not to wait for the last of a long row.
+        if self.gave_way
+            && !core.is_quiet()
+            && core.outgoing.is_empty()
+            && self.lanes.take_much(&self.body, core, now)
+        {
+            // Whatever becomes of it shows below.
+            let _ = core.poll_flush(context);
+        }
         loop {
             let replies = self.read(core, now, context);
             self.body.note(core);

@@ -36,7 +36,10 @@ use traffic::{Lane, Traffic};
 use unsent::Unsent;
 
 /// What a lane reads at once.
-const READ_AT_ONCE: usize = 64 * 1024;
+const READ_AT_ONCE: usize = 256 * 1024;
+
+/// One command that waits to be sent is much beside so many in flight.
+const MUCH: usize = 2;
 
 /// The lanes of a pool.
 pub(crate) struct Lanes {
@@ -175,11 +178,7 @@ impl Lanes {
         let Some(lane) = lane else {
             return Next::End;
         };
-        // What nobody waits for any more is not written.
-        if std::mem::take(&mut lane.has_weeds) {
-            lane.unsent.weed(places);
-        }
-        if lane.unsent.is_empty() {
+        if !lane.hand_over(places, core, now) {
             let is_to_go = lane.is_wanted || lane.leaves.is_some();
             if is_to_go && core.is_quiet() {
                 return Next::End;
@@ -190,9 +189,17 @@ impl Lanes {
             body.is_parked.store(true, Ordering::Release);
             return Next::Wait;
         }
-        core.take(&mut lane.unsent, now);
-        body.note(core);
         Next::Write
+    }
+
+    /// Takes what waits to be sent on a lane if it is much beside what is in flight.
+    fn take_much(&self, body: &Body, core: &mut Core, now: Instant) -> bool {
+        let mut traffic = self.traffic();
+        let (lane, places) = traffic.lane_and_places(body.number);
+        let much = core.in_flight.len() / MUCH;
+        lane.is_some_and(|lane| {
+            lane.unsent.entries.len() >= much && lane.hand_over(places, core, now)
+        })
     }
 
     fn tell_of_room(&self) {

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
+use std::time::Instant;
 
 use respool_core::CloseReason;
 use tokio::runtime::Id;
 
-use super::body::Body;
+use super::body::{Body, Core};
 use super::places::Places;
 use super::unsent::Unsent;
 
@@ -89,6 +90,20 @@ pub(crate) enum Way {
 impl Lane {
     pub(crate) fn is_quiet(&self) -> bool {
         self.unsent.is_empty() && self.body.is_quiet()
+    }
+
+    /// Hands over what waits to be sent; false if nothing does. What nobody waits for any more is not
+    /// written.
+    pub(crate) fn hand_over(&mut self, places: &mut Places, core: &mut Core, now: Instant) -> bool {
+        if std::mem::take(&mut self.has_weeds) {
+            self.unsent.weed(places);
+        }
+        if self.unsent.is_empty() {
+            return false;
+        }
+        core.take(&mut self.unsent, now);
+        self.body.note(core);
+        true
     }
 
     fn is_full(&self) -> bool {
