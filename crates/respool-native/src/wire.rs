@@ -189,7 +189,6 @@ impl Wire {
             && (self.heard.elapsed() >= A_MOMENT || self.socket.has_news())
             && self.socket.look() != Look::Quiet
         {
-            self.socket.read_now();
             self.read_what_is_there();
         }
         match &self.lost {

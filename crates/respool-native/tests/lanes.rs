@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult, Value, cmd, pipe};
 use respool_core::{Client, CommandError, Pool, PoolConfig, PoolError, READ_ONLY, Retry};
-use respool_testserver::{FaultProxy, RedisServer};
+use respool_testserver::{Answer, FaultProxy, RedisServer, Script, ScriptedServer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -137,6 +138,44 @@ async fn what_was_never_written_survives_the_loss_of_its_connection() {
     let (written, unwritten) = tokio::join!(written, unwritten);
     assert_eq!(may_have_been_executed(&written), Some(true), "{written:?}");
     assert_eq!(unwritten, Ok(Value::Int(1)));
+}
+
+/// By the scripted server, since a real one sends the replies to what it has read together.
+#[tokio::test]
+async fn a_reply_that_came_before_a_write_failed_is_given_to_who_asked() {
+    let script = Script::new()
+        .on("ECHO", Answer::Silence)
+        .on("GET", Answer::Silence);
+    let server = Arc::new(ScriptedServer::start_with(script).await.unwrap());
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    let pool = pool(&proxy.url(), |_| {});
+    let (mut one, mut other) = (pool.client(), pool.client());
+    warm(&one).await;
+    let says = server.clone();
+    let first = tokio::spawn(async move {
+        let echo: String = cmd("ECHO").arg("echo").query_async(&mut one).await?;
+        // Nothing of the lane has a turn meanwhile.
+        let breaks = move || {
+            one_thread().block_on(says.say(b"$5\r\nvalue\r\n"));
+            std::thread::sleep(Duration::from_millis(100));
+            proxy.reset();
+            std::thread::sleep(Duration::from_millis(100));
+            proxy
+        };
+        let proxy = std::thread::spawn(breaks).join().unwrap();
+        let pong: String = cmd("PING").query_async(&mut one).await?;
+        drop(proxy);
+        RedisResult::Ok((echo, pong))
+    });
+    let second = tokio::spawn(async move { other.get::<_, String>("key").await });
+    while server.command_calls("echo") + server.command_calls("get") < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    server.say(b"$4\r\necho\r\n").await;
+    let (echo, pong) = first.await.unwrap().unwrap();
+    assert_eq!((&*echo, &*pong), ("echo", "PONG"));
+    assert_eq!(second.await.unwrap().unwrap(), "value");
+    assert_eq!(pool.status().opened, 2);
 }
 
 #[tokio::test]

@@ -104,8 +104,16 @@ impl Core {
         unsent.move_to(&mut self.outgoing, &mut self.in_flight);
     }
 
-    /// Writes what is on its way.
+    /// Writes what is on its way. Where that fails, replies that have come before are still read.
     pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<()>> {
+        let flushed = self.poll_write(context);
+        if let Poll::Ready(Err(_)) = &flushed {
+            self.connection.wire().hear_out();
+        }
+        flushed
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<()>> {
         let wire = self.connection.wire();
         while let Some(rest) = self.outgoing.rest() {
             let count = ready!(wire.poll_write(rest, context))?;

@@ -113,7 +113,11 @@ impl Places {
                 self.free(place);
                 None
             }
-            State::Told(_) | State::GivenUp | State::Free => None,
+            State::Told(_) | State::GivenUp => None,
+            State::Free => {
+                debug_assert!(false, "nothing under way has the number of a free place");
+                None
+            }
         }
     }
 

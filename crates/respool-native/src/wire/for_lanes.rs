@@ -61,6 +61,13 @@ impl Wire {
         usize::try_from(std::mem::take(&mut self.discarded)).unwrap_or(usize::MAX)
     }
 
+    /// After a write that failed: reads what the server said before it closed the connection.
+    pub(crate) fn hear_out(&mut self) {
+        let lost = self.lost.take();
+        self.read_what_is_there();
+        self.lost = self.lost.take().or(lost);
+    }
+
     /// Whether a large reply is arriving.
     pub(crate) fn is_receiving_large(&self) -> bool {
         self.frames.is_large()

@@ -54,9 +54,10 @@ impl Wire {
         }
     }
 
-    /// Reads all that has come, without waiting for more.
+    /// Reads all that has come, whether the runtime knows of it or not, without waiting for more.
     pub(super) fn read_what_is_there(&mut self) {
         let mut context = Context::from_waker(std::task::Waker::noop());
+        self.socket.read_now();
         while self.lost.is_none() && self.poll_read(&mut context).is_ready() {}
     }
 
