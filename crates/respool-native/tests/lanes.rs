@@ -155,14 +155,20 @@ async fn a_reply_that_came_before_a_write_failed_is_given_to_who_asked() {
     let first = tokio::spawn(async move {
         let echo: String = cmd("ECHO").arg("echo").query_async(&mut one).await?;
         // Nothing of the lane has a turn meanwhile.
-        let breaks = move || {
-            one_thread().block_on(says.say(b"$5\r\nvalue\r\n"));
-            std::thread::sleep(Duration::from_millis(100));
+        let value = b"$5\r\nvalue\r\n";
+        let breaks = async move {
+            // What came before is shorter, should the proxy not have counted it yet.
+            let all = proxy.reply_bytes() + value.len() as u64;
+            says.say(value).await;
+            while proxy.reply_bytes() < all {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             proxy.reset();
-            std::thread::sleep(Duration::from_millis(100));
+            proxy.wait_until_open(0).await;
             proxy
         };
-        let proxy = std::thread::spawn(breaks).join().unwrap();
+        let breaking = std::thread::spawn(|| one_thread().block_on(breaks));
+        let proxy = breaking.join().unwrap();
         let pong: String = cmd("PING").query_async(&mut one).await?;
         drop(proxy);
         RedisResult::Ok((echo, pong))

@@ -61,8 +61,8 @@ impl Driver {
             return Turn::Over;
         }
         let now = Instant::now();
-        // What those ask whom it woke goes out before more is read, if the server has less left to do:
-        // it is not to wait for the last of a long row.
+        // What those ask whom it woke goes out before more is read, where it is much beside what the
+        // server has left to do: it is not to wait for the last of a long row.
         if self.gave_way
             && !core.is_quiet()
             && core.outgoing.is_empty()
