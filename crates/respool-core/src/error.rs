@@ -17,6 +17,9 @@ use crate::{Endpoint, Status};
 /// [`redis::RedisError`], so that `?` works in code that returns `RedisResult`;
 /// [`PoolError::find_in`] gets it back from there.
 #[derive(Clone, Debug)]
+// A tag as wide as what follows: a `Result` with it is otherwise copied at odd offsets, where the
+// processor waits for its own stores.
+#[repr(u64)]
 #[non_exhaustive]
 pub enum PoolError {
     /// `get_timeout` ran out.

@@ -179,7 +179,7 @@ impl DialTask {
             slots.opened();
             (slots.take_back(connection), had_failed)
         };
-        self.shared.settle_return(returned);
+        Shared::settle_return(returned);
         if had_failed {
             // The others have waited for this one's outcome.
             self.shared.rouse();

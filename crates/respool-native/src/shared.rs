@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
 use respool_connect::{Glance, Ledger, Route};
@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use crate::connection::NativeConnection;
 use crate::dial_rate::DialRate;
 use crate::lanes::Lanes;
+use crate::slots::lasting::LastingSlots;
 use crate::slots::{Returned, Slots};
 
 /// The longest tick of an operating system's coarse clock. Limits below it are kept by the fine one.
@@ -30,7 +31,7 @@ pub(crate) struct Shared {
     /// Whether a limit is so short that the coarse clock can't tell.
     pub(crate) needs_fine_clock: bool,
     pub(crate) dial_rate: DialRate,
-    slots: Mutex<Slots<Box<NativeConnection>>>,
+    slots: LastingSlots,
     min_idle: AtomicUsize,
     lanes: OnceLock<Weak<Lanes>>,
     /// Told of every connection that ends or is no longer being opened, once the pool is closed.
@@ -50,7 +51,7 @@ impl Shared {
                 || is_short(config.max_lifetime)
                 || is_short(config.validate_after),
             dial_rate: DialRate::new(),
-            slots: Mutex::new(Slots::new(config.max_size)),
+            slots: LastingSlots::new(config.max_size),
             min_idle: AtomicUsize::new(config.min_idle),
             lanes: OnceLock::new(),
             left: Notify::new(),
@@ -60,9 +61,8 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn slots(&self) -> MutexGuard<'_, Slots<Box<NativeConnection>>> {
-        // Nothing under this lock can panic half-way.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn slots(&self) -> MutexGuard<'static, Slots<Box<NativeConnection>>> {
+        self.slots.lock()
     }
 
     /// Makes the lanes known that take their connections from here.
@@ -118,15 +118,16 @@ impl Shared {
 
     /// Takes back a connection that is fit: to whoever waits first, or to the idle ones.
     pub(crate) fn take_back(connection: Box<NativeConnection>) {
-        let shared = connection.shared().clone();
-        let returned = shared.slots().take_back(connection);
+        let mut slots = connection.shared().slots();
+        let returned = slots.take_back(connection);
+        drop(slots);
         if !matches!(returned, Returned::Kept) {
-            shared.settle_return(returned);
+            Shared::settle_return(returned);
         }
     }
 
     #[inline(never)]
-    pub(crate) fn settle_return(&self, returned: Returned<Box<NativeConnection>>) {
+    pub(crate) fn settle_return(returned: Returned<Box<NativeConnection>>) {
         match returned {
             Returned::Kept => {}
             Returned::Given(waker) => {

@@ -204,5 +204,6 @@ impl<T> Slots<T> {
     }
 }
 
+pub(crate) mod lasting;
 #[cfg(test)]
 mod models;
