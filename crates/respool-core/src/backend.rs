@@ -1,4 +1,6 @@
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -219,6 +221,13 @@ pub struct Begun {
 
 /// A backend's queue of callers, to be polled in place: waiting in it costs no allocation.
 pub trait Line: Send + Sync {
+    /// An idle connection that is fit as it is, for a caller who has no place yet: what
+    /// [`poll_take`](Line::poll_take) would give him, without anything that takes more than a moment.
+    /// `None` says nothing more than that he is to call that.
+    fn take_at_once(&self) -> Option<Box<dyn Connection>> {
+        None
+    }
+
     /// What [`Backend::get`] promises, for a caller whose `place` is kept from poll to poll: `None` at
     /// first, and again once it was served. `limit` is the whole time that it may wait.
     ///
@@ -236,15 +245,25 @@ pub trait Line: Send + Sync {
     fn leave(&self, place: PlaceInLine);
 }
 
-/// A caller's place in a [`Line`]. What the numbers mean is the backend's affair.
-#[derive(Clone, Copy, Debug)]
-pub struct PlaceInLine {
-    /// Which place.
-    pub number: u32,
-    /// How often it was taken before.
-    pub turn: u32,
-    /// When the caller must have been served.
-    pub deadline: Deadline,
+/// A caller's place in a [`Line`]. What it is, is the backend's affair.
+pub struct PlaceInLine(Arc<dyn Any + Send + Sync>);
+
+impl PlaceInLine {
+    /// The place that is `it`.
+    pub fn new<T: Any + Send + Sync>(it: Arc<T>) -> Self {
+        PlaceInLine(it)
+    }
+
+    /// What [`new`](PlaceInLine::new) was given, if that was a `T`.
+    pub fn of<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for PlaceInLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlaceInLine").finish_non_exhaustive()
+    }
 }
 
 /// What comes at the end of a [`Line`].
@@ -301,6 +320,16 @@ impl Deadline {
         Deadline {
             started,
             at: limit.and_then(|limit| started.checked_add(limit)),
+        }
+    }
+
+    /// That of a caller who may wait for `limit` and must have been served `at` that time. For backends
+    /// that keep no more than that.
+    pub fn ending(at: Option<Instant>, limit: Option<Duration>) -> Self {
+        let started = at.zip(limit).and_then(|(at, limit)| at.checked_sub(limit));
+        Deadline {
+            started: started.unwrap_or_else(Instant::now),
+            at,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::pooled_connection::Limit;
 use crate::{
     Backend, BackendInfo, Capabilities, Client, Connection, Deadline, PlaceInLine, PoolConfig,
     PoolError, PooledConnection, Status, Taken,
@@ -45,6 +46,7 @@ impl Pool {
         Pool {
             handle: Arc::new(Handle {
                 backend: Box::new(backend),
+                response_timeout: Limit::new(config.response_timeout),
                 config,
                 guards,
             }),
@@ -70,8 +72,7 @@ impl Pool {
         Get {
             pool: self,
             limit,
-            place: None,
-            later: None,
+            stage: Stage::New,
         }
     }
 
@@ -143,7 +144,7 @@ impl Pool {
     fn lend(&self, connection: Box<dyn Connection>) -> PooledConnection {
         PooledConnection::new(
             connection,
-            self.handle.config.response_timeout,
+            self.handle.response_timeout,
             self.handle.guards,
         )
     }
@@ -170,46 +171,86 @@ impl fmt::Debug for Pool {
 pub struct Get<'a> {
     pool: &'a Pool,
     limit: Option<Duration>,
-    place: Option<PlaceInLine>,
-    later: Option<BoxFuture<'a, Result<Box<dyn Connection>, PoolError>>>,
+    stage: Stage<'a>,
+}
+
+enum Stage<'a> {
+    /// Not polled yet, or done.
+    New,
+    InLine(PlaceInLine),
+    Later(BoxFuture<'a, Result<Box<dyn Connection>, PoolError>>),
 }
 
 impl<'a> Future for Get<'a> {
     type Output = Result<PooledConnection, PoolError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool;
+        if let Stage::New = self.stage
+            && let Some(line) = pool.handle.backend.line()
+            && let Some(connection) = line.take_at_once()
+        {
+            return Poll::Ready(Ok(pool.lend(connection)));
+        }
+        self.poll_further(context)
+    }
+}
+
+impl<'a> Get<'a> {
+    /// What takes longer than a moment.
+    #[inline(never)]
+    fn poll_further(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<PooledConnection, PoolError>> {
+        let pool = self.pool;
         let backend = &*pool.handle.backend;
-        if self.later.is_none() {
+        if !matches!(self.stage, Stage::Later(_)) {
             if let Some(line) = backend.line() {
-                let limit = self.limit;
-                match ready!(line.poll_take(&mut self.place, limit, context))? {
+                let mut place = match std::mem::replace(&mut self.stage, Stage::New) {
+                    Stage::InLine(place) => Some(place),
+                    _ => None,
+                };
+                let taken = line.poll_take(&mut place, self.limit, context);
+                if let Some(place) = place {
+                    self.stage = Stage::InLine(place);
+                }
+                match ready!(taken)? {
                     Taken::Connection(connection) => return Poll::Ready(Ok(pool.lend(connection))),
-                    Taken::Later(later) => self.later = Some(later),
+                    Taken::Later(later) => self.stage = Stage::Later(later),
                 }
             } else {
                 if let Some(connection) = pool.try_get() {
                     return Poll::Ready(Ok(connection));
                 }
-                self.later = Some(backend.get(Deadline::after(self.limit)));
+                self.stage = Stage::Later(backend.get(Deadline::after(self.limit)));
             }
         }
-        match &mut self.later {
-            Some(later) => later
+        match &mut self.stage {
+            Stage::Later(later) => later
                 .as_mut()
                 .poll(context)
                 .map_ok(|connection| pool.lend(connection)),
-            None => Poll::Pending,
+            _ => Poll::Pending,
+        }
+    }
+
+    #[cold]
+    fn leave(&mut self) {
+        if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::New)
+            && let Some(line) = self.pool.handle.backend.line()
+        {
+            line.leave(place);
         }
     }
 }
 
 impl Drop for Get<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(place) = self.place.take()
-            && let Some(line) = self.pool.handle.backend.line()
-        {
-            line.leave(place);
+        if let Stage::InLine(_) = self.stage {
+            self.leave();
         }
     }
 }
@@ -228,6 +269,7 @@ impl fmt::Debug for Get<'_> {
 struct Handle {
     backend: Box<dyn Backend>,
     config: PoolConfig,
+    response_timeout: Limit,
     guards: Guards,
 }
 

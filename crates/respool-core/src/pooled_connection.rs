@@ -37,7 +37,7 @@ pub struct PooledConnection {
     /// `None` only once it was detached. Hardly ever locked: the mutex makes this type `Sync`, which
     /// `AsyncCommands` asks for, whatever the backend's connection is.
     connection: Mutex<Option<Box<dyn Connection>>>,
-    response_timeout: Option<Duration>,
+    response_timeout: Limit,
     session: Session,
     condemned: Option<CloseReason>,
     guards: Guards,
@@ -46,7 +46,7 @@ pub struct PooledConnection {
 impl PooledConnection {
     pub(crate) fn new(
         connection: Box<dyn Connection>,
-        response_timeout: Option<Duration>,
+        response_timeout: Limit,
         guards: Guards,
     ) -> Self {
         PooledConnection {
@@ -135,9 +135,10 @@ impl PooledConnection {
 
     /// How long to wait for a reply: a command's own time-out governs (CMD-3).
     fn reply_limit(&self, blocking: Blocking) -> Option<Duration> {
+        let limit = self.response_timeout.get();
         match blocking {
-            Blocking::No => self.response_timeout,
-            Blocking::For(own) => self.response_timeout.map(|limit| limit.saturating_add(own)),
+            Blocking::No => limit,
+            Blocking::For(own) => limit.map(|limit| limit.saturating_add(own)),
             Blocking::Forever => None,
         }
     }
@@ -235,7 +236,7 @@ impl ConnectionLike for PooledConnection {
             }
             in_a_runtime()?;
             let database = self.get_db();
-            let mut limit = self.response_timeout;
+            let mut limit = self.response_timeout.get();
             let mut blocks = false;
             for command in pipeline.cmd_iter() {
                 let effect = CommandEffect::of(command);
@@ -354,6 +355,24 @@ pub(crate) fn in_a_runtime() -> Result<(), PoolError> {
     Handle::try_current()
         .map(drop)
         .map_err(|_| PoolError::NoRuntime)
+}
+
+/// A time limit in half the room of an `Option<Duration>`: whoever takes a connection keeps one.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit(u64);
+
+impl Limit {
+    const NONE: Limit = Limit(u64::MAX);
+
+    /// One of centuries is none.
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        let nanoseconds = limit.and_then(|limit| u64::try_from(limit.as_nanos()).ok());
+        nanoseconds.map_or(Limit::NONE, Limit)
+    }
+
+    fn get(self) -> Option<Duration> {
+        (self.0 != Limit::NONE.0).then(|| Duration::from_nanos(self.0))
+    }
 }
 
 enum Outcome<T> {

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use respool_core::Deadline;
@@ -23,33 +24,38 @@ impl Tick {
 /// Below this a tick more or less matters to a deadline.
 const SHORT: Duration = Duration::from_millis(500);
 
-/// Tells deadlines by ticks, and reads the time once a tick.
+/// Tells deadlines by ticks.
 pub(crate) struct Clock {
     /// The same moment by both clocks, from which all others are reckoned.
     began: (Instant, Tick),
     /// The last tick that was seen.
-    now: (Instant, Tick),
+    seen: AtomicU64,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        let now = (Instant::now(), Tick::now());
-        Clock { began: now, now }
+        let tick = Tick::now();
+        Clock {
+            began: (Instant::now(), tick),
+            seen: AtomicU64::new(tick.0.as_ticks()),
+        }
     }
 
     /// `limit` from now; a tick less where that makes no difference. And whether a tick has passed since
     /// this was last asked.
-    pub(crate) fn deadline(&mut self, limit: Option<Duration>) -> (Deadline, bool) {
+    pub(crate) fn deadline(&self, limit: Option<Duration>) -> (Deadline, bool) {
         let tick = Tick::now();
-        let is_new = tick != self.now.1;
+        let is_new = self.seen.load(Ordering::Relaxed) != tick.0.as_ticks();
         if is_new {
-            let (instant, began) = self.began;
-            let passed = tick.0.duration_since(began.0);
-            self.now = (instant + Duration::from(passed), tick);
+            self.seen.store(tick.0.as_ticks(), Ordering::Relaxed);
         }
         let deadline = match limit {
             Some(limit) if limit < SHORT => Deadline::after(Some(limit)),
-            limit => Deadline::from(self.now.0, limit),
+            limit => {
+                let (instant, began) = self.began;
+                let passed = tick.0.duration_since(began.0);
+                Deadline::from(instant + Duration::from(passed), limit)
+            }
         };
         (deadline, is_new)
     }

@@ -1,27 +1,42 @@
+use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 
 use tokio::runtime::{Handle, Id};
 use tokio::task;
 
-/// How many tasks are remembered. Others take their places.
+/// How many tasks are remembered on each thread. Others take their places.
 const PLACES: usize = 128;
+
+thread_local! {
+    static HOMES: RefCell<Homes> = RefCell::new(Homes::new());
+}
+
+/// The runtime of the caller, if he is on one.
+#[inline]
+pub(crate) fn here() -> Option<Id> {
+    // The thread may be ending.
+    let found = HOMES.try_with(|homes| Some(homes.try_borrow_mut().ok()?.here()));
+    match found {
+        Ok(Some(home)) => home,
+        _ => Some(Handle::try_current().ok()?.id()),
+    }
+}
 
 /// Which runtime a task is on: it stays there, and asking tokio costs a reference that all tasks of a
 /// runtime count together.
-pub(crate) struct Homes {
+struct Homes {
     places: Box<[Option<(task::Id, Id)>]>,
 }
 
 impl Homes {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Homes {
             places: vec![None; PLACES].into(),
         }
     }
 
-    /// The runtime of the caller, if he is on one.
     #[inline]
-    pub(crate) fn here(&mut self) -> Option<Id> {
+    fn here(&mut self) -> Option<Id> {
         let Some(task) = task::try_id() else {
             return Some(Handle::try_current().ok()?.id());
         };

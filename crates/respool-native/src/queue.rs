@@ -1,40 +1,39 @@
 use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
 use respool_core::ConnectError;
 
-/// Who waits for a connection, first come first served. A place in it costs no allocation once the
-/// queue has been as long before.
+/// Who waits for a connection, first come first served.
+///
+/// Whoever waits has a place of his own, under a lock of its own: what he was given is put there, and
+/// taken from there, without the lock of the slots, which everybody wants. That lock comes first
+/// where both are held.
 ///
 /// Generic over what is waited for, so that it can be put to the test without sockets.
 pub(crate) struct Queue<T> {
-    places: Vec<Place<T>>,
-    free: Vec<u32>,
-    /// Who waits, with the turn of the place at that time: one who has gone leaves its entry behind.
-    line: VecDeque<Ticket>,
-    waiting: usize,
+    /// Who waits, and who has left and was not passed over yet.
+    line: VecDeque<Arc<Place<T>>>,
+    /// How many of those in `line` have left. One who is passed over before he has said so is taken
+    /// off before he is added: it may be less than nothing for that moment.
+    gone: isize,
 }
 
-/// A place in the queue, of one who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    pub(crate) place: u32,
-    pub(crate) turn: u32,
-}
-
-struct Place<T> {
-    turn: u32,
+/// The place in line of one who waits.
+pub(crate) struct Place<T> {
+    /// When he must have been served.
     deadline: Option<Instant>,
-    state: State<T>,
+    state: Mutex<State<T>>,
 }
 
 enum State<T> {
-    Free,
     Waiting(Waker),
     /// Woken to look again; still in line.
     LookAgain,
     Told(Word<T>),
+    Gone,
 }
 
 /// What one who waits is told.
@@ -50,81 +49,67 @@ pub(crate) enum Word<T> {
     TooLate,
 }
 
+/// What one who waits finds.
+#[derive(Debug)]
+pub(crate) enum Found<T> {
+    Nothing,
+    /// Something has changed: he may open a connection.
+    Change,
+    Word(Word<T>),
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         Queue {
-            places: Vec::new(),
-            free: Vec::new(),
             line: VecDeque::new(),
-            waiting: 0,
+            gone: 0,
         }
     }
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.waiting
+        self.line.len().saturating_add_signed(-self.gone)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting == 0
+        self.len() == 0
     }
 
     /// Joins the line: at its end, or at its head for one whose turn it was before.
-    pub(crate) fn join(
-        &mut self,
-        waker: Waker,
-        deadline: Option<Instant>,
-        at_head: bool,
-    ) -> Ticket {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place {
-                turn: 0,
-                deadline: None,
-                state: State::Free,
-            });
-            u32::try_from(self.places.len() - 1).expect("fewer than 2^32 wait")
-        });
-        let slot = &mut self.places[place as usize];
-        slot.state = State::Waiting(waker);
-        slot.deadline = deadline;
-        let ticket = Ticket {
-            place,
-            turn: slot.turn,
-        };
-        self.waiting += 1;
+    pub(crate) fn join(&mut self, place: Arc<Place<T>>, at_head: bool) {
         match at_head {
-            true => self.line.push_front(ticket),
-            false => self.line.push_back(ticket),
+            true => self.line.push_front(place),
+            false => self.line.push_back(place),
         }
-        ticket
     }
 
-    /// Gives `it` to the first who waits; gives it back if nobody does. The waker is to be woken
-    /// once the lock is released.
-    pub(crate) fn give(&mut self, it: T) -> Result<Option<Waker>, T> {
-        if self.waiting == 0 {
-            return Err(it);
-        }
-        while let Some(ticket) = self.line.pop_front() {
-            let place = &mut self.places[ticket.place as usize];
-            if place.turn == ticket.turn && place.state.is_in_line() {
-                self.waiting -= 1;
-                return Ok(place.tell(Word::Given(it)));
-            }
-        }
-        Err(it)
+    /// The first in line, who leaves it. He is to be told something, without the lock of the slots;
+    /// if it turns out that he has left, [`passed_over`](Self::passed_over) is to be called, and the
+    /// next is the first.
+    pub(crate) fn next(&mut self) -> Option<Arc<Place<T>>> {
+        self.line.pop_front()
+    }
+
+    /// One who was taken for the first in line had left.
+    pub(crate) fn passed_over(&mut self) {
+        self.gone -= 1;
+    }
+
+    /// One who waited has left, as his place says.
+    pub(crate) fn left(&mut self) {
+        self.gone += 1;
+        self.forget_the_gone();
     }
 
     /// Tells everybody who waits.
     pub(crate) fn tell_all(&mut self, word: impl Fn() -> Word<T>) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        for ticket in std::mem::take(&mut self.line) {
-            let place = &mut self.places[ticket.place as usize];
-            if place.turn == ticket.turn && place.state.is_in_line() {
-                wakers.extend(place.tell(word()));
+        for place in mem::take(&mut self.line) {
+            match place.tell(word()) {
+                Ok(waker) => wakers.extend(waker),
+                Err(_) => self.gone -= 1,
             }
         }
-        self.waiting = 0;
         wakers
     }
 
@@ -132,196 +117,254 @@ impl<T> Queue<T> {
     pub(crate) fn expire(&mut self, now: Instant) -> (Vec<Waker>, Option<Instant>) {
         let mut wakers = Vec::new();
         let mut next: Option<Instant> = None;
-        for ticket in &self.line {
-            let place = &mut self.places[ticket.place as usize];
-            if place.turn != ticket.turn || !place.state.is_in_line() {
-                continue;
-            }
-            match place.deadline {
-                Some(deadline) if deadline <= now => {
-                    self.waiting -= 1;
-                    wakers.extend(place.tell(Word::TooLate));
+        let gone = &mut self.gone;
+        self.line.retain(|place| match place.deadline {
+            Some(deadline) if deadline <= now => {
+                match place.tell(Word::TooLate) {
+                    Ok(waker) => wakers.extend(waker),
+                    Err(_) => *gone -= 1,
                 }
-                deadline => next = [next, deadline].into_iter().flatten().min(),
+                false
             }
-        }
+            deadline => {
+                next = [next, deadline].into_iter().flatten().min();
+                true
+            }
+        });
         (wakers, next)
     }
 
     /// Has up to `many` look again, the first in line first. They keep their places.
     pub(crate) fn rouse(&mut self, many: usize) -> Vec<Waker> {
-        let mut wakers = Vec::new();
-        for ticket in &self.line {
-            if wakers.len() >= many {
-                break;
-            }
-            let place = &mut self.places[ticket.place as usize];
-            if place.turn == ticket.turn && matches!(place.state, State::Waiting(_)) {
-                let waiting = std::mem::replace(&mut place.state, State::LookAgain);
-                if let State::Waiting(waker) = waiting {
-                    wakers.push(waker);
+        let waiting = self.line.iter().filter_map(|place| place.rouse());
+        waiting.take(many).collect()
+    }
+
+    /// Keeps the line from growing by those who come and go while nobody is served.
+    fn forget_the_gone(&mut self) {
+        let gone = usize::try_from(self.gone).unwrap_or(0);
+        if gone == self.line.len() || gone > self.line.len() / 2 + 32 {
+            let before = self.line.len();
+            self.line.retain(|place| !place.is_gone());
+            self.gone -= (before - self.line.len()) as isize;
+        }
+    }
+}
+
+impl<T> Place<T> {
+    pub(crate) fn new(deadline: Option<Instant>, waker: Waker) -> Self {
+        Place {
+            deadline,
+            state: Mutex::new(State::Waiting(waker)),
+        }
+    }
+
+    /// When he must have been served.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Tells him, who is to be woken with nothing locked; gives it back if he has left.
+    pub(crate) fn tell(&self, word: Word<T>) -> Result<Option<Waker>, Word<T>> {
+        let mut state = self.state();
+        match &*state {
+            State::Waiting(_) | State::LookAgain => {
+                match mem::replace(&mut *state, State::Told(word)) {
+                    State::Waiting(waker) => Ok(Some(waker)),
+                    _ => Ok(None),
                 }
             }
+            // Who was told has left the line, and hears nothing more.
+            State::Told(_) | State::Gone => Err(word),
         }
-        wakers
     }
 
-    /// What the holder of `ticket` was told, who leaves with it; or else has it woken by `waker`.
-    pub(crate) fn ask(&mut self, ticket: Ticket, waker: &Waker) -> Option<Word<T>> {
-        let state = &mut self.places[ticket.place as usize].state;
-        match state {
-            State::Told(_) => self.leave(ticket),
-            State::Waiting(known) if known.will_wake(waker) => None,
-            _ => {
-                *state = State::Waiting(waker.clone());
-                None
+    /// What he was told, who leaves with it; or else he is woken by `waker`.
+    pub(crate) fn ask(&self, waker: &Waker) -> Found<T> {
+        let mut state = self.state();
+        match &mut *state {
+            State::Waiting(known) if known.will_wake(waker) => Found::Nothing,
+            State::Waiting(known) => {
+                let before = mem::replace(known, waker.clone());
+                drop(state);
+                drop(before);
+                Found::Nothing
             }
+            State::LookAgain => {
+                *state = State::Waiting(waker.clone());
+                Found::Change
+            }
+            State::Told(_) => match mem::replace(&mut *state, State::Gone) {
+                State::Told(word) => Found::Word(word),
+                _ => Found::Nothing,
+            },
+            State::Gone => Found::Nothing,
         }
     }
 
-    /// Leaves the queue, with what the holder of `ticket` was told already: that is to be passed on.
-    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Word<T>> {
-        let place = &mut self.places[ticket.place as usize];
-        place.turn = place.turn.wrapping_add(1);
-        let state = std::mem::replace(&mut place.state, State::Free);
-        self.free.push(ticket.place);
-        if state.is_in_line() {
-            self.waiting -= 1;
-            self.forget_the_gone();
-        }
+    /// He gives up, with what he was told already: that is to be passed on. Where he was told
+    /// nothing, the [queue](Queue::left) is to hear of it.
+    pub(crate) fn leave(&self) -> Option<Word<T>> {
+        let state = mem::replace(&mut *self.state(), State::Gone);
         match state {
             State::Told(word) => Some(word),
             _ => None,
         }
     }
 
-    /// Keeps the line from growing by those who come and go while nobody is served.
-    fn forget_the_gone(&mut self) {
-        if self.waiting == 0 {
-            self.line.clear();
-        } else if self.line.len() > 2 * self.waiting + 64 {
-            let places = &self.places;
-            self.line.retain(|ticket| {
-                let place = &places[ticket.place as usize];
-                place.turn == ticket.turn && place.state.is_in_line()
-            });
-        }
-    }
-}
-
-impl<T> Place<T> {
-    fn tell(&mut self, word: Word<T>) -> Option<Waker> {
-        match std::mem::replace(&mut self.state, State::Told(word)) {
-            State::Waiting(waker) => Some(waker),
+    fn rouse(&self) -> Option<Waker> {
+        let mut state = self.state();
+        match &*state {
+            State::Waiting(_) => match mem::replace(&mut *state, State::LookAgain) {
+                State::Waiting(waker) => Some(waker),
+                _ => None,
+            },
             _ => None,
         }
     }
-}
 
-impl<T> State<T> {
-    fn is_in_line(&self) -> bool {
-        matches!(self, State::Waiting(_) | State::LookAgain)
+    fn is_gone(&self) -> bool {
+        matches!(*self.state(), State::Gone)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
-    fn queue_of(count: usize) -> (Queue<usize>, Vec<Ticket>) {
-        let mut queue = Queue::new();
-        let tickets = (0..count)
-            .map(|_| queue.join(Waker::noop().clone(), None, false))
-            .collect();
-        (queue, tickets)
+    fn join(queue: &mut Queue<usize>, limit: Option<Duration>, at_head: bool) -> Arc<Place<usize>> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        let place = Arc::new(Place::new(deadline, Waker::noop().clone()));
+        queue.join(place.clone(), at_head);
+        place
     }
 
-    fn given(queue: &mut Queue<usize>, ticket: Ticket) -> Option<usize> {
-        match queue.ask(ticket, Waker::noop()) {
-            Some(Word::Given(it)) => Some(it),
+    fn queue_of(count: usize) -> (Queue<usize>, Vec<Arc<Place<usize>>>) {
+        let mut queue = Queue::new();
+        let places = (0..count).map(|_| join(&mut queue, None, false)).collect();
+        (queue, places)
+    }
+
+    /// As the slots do.
+    fn give(queue: &mut Queue<usize>, it: usize) -> bool {
+        while let Some(first) = queue.next() {
+            match first.tell(Word::Given(it)) {
+                Ok(_) => return true,
+                Err(_) => queue.passed_over(),
+            }
+        }
+        false
+    }
+
+    fn leave(queue: &mut Queue<usize>, place: &Place<usize>) -> Option<usize> {
+        match place.leave() {
+            Some(Word::Given(it)) => return Some(it),
+            Some(_) => {}
+            None => queue.left(),
+        }
+        None
+    }
+
+    fn given(place: &Place<usize>) -> Option<usize> {
+        match place.ask(Waker::noop()) {
+            Found::Word(Word::Given(it)) => Some(it),
             _ => None,
         }
     }
 
     #[test]
     fn the_first_to_come_is_the_first_served() {
-        let (mut queue, tickets) = queue_of(3);
+        let (mut queue, places) = queue_of(3);
         for it in 0..3 {
-            assert!(queue.give(it).is_ok());
+            assert!(give(&mut queue, it));
         }
-        for (it, ticket) in tickets.into_iter().enumerate() {
-            assert_eq!(given(&mut queue, ticket), Some(it));
+        for (it, place) in places.iter().enumerate() {
+            assert_eq!(given(place), Some(it));
         }
-        assert_eq!(queue.give(7).unwrap_err(), 7);
+        assert!(!give(&mut queue, 7));
     }
 
     #[test]
     fn one_whose_turn_it_was_goes_back_to_the_head() {
-        let (mut queue, _) = queue_of(2);
-        let first = queue.join(Waker::noop().clone(), None, true);
-        assert!(queue.give(1).is_ok());
-        assert_eq!(given(&mut queue, first), Some(1));
+        let (mut queue, _places) = queue_of(2);
+        let first = join(&mut queue, None, true);
+        assert!(give(&mut queue, 1));
+        assert_eq!(given(&first), Some(1));
     }
 
     #[test]
     fn one_who_leaves_is_passed_over_and_takes_along_what_he_was_given() {
-        let (mut queue, tickets) = queue_of(3);
-        assert!(queue.leave(tickets[0]).is_none());
-        assert!(queue.give(1).is_ok());
-        assert!(matches!(queue.leave(tickets[1]), Some(Word::Given(1))));
-        assert!(queue.give(2).is_ok());
-        assert_eq!(given(&mut queue, tickets[2]), Some(2));
+        let (mut queue, places) = queue_of(3);
+        assert_eq!(leave(&mut queue, &places[0]), None);
+        assert_eq!(queue.len(), 2);
+        assert!(give(&mut queue, 1));
+        assert_eq!(leave(&mut queue, &places[1]), Some(1));
+        assert!(give(&mut queue, 2));
+        assert_eq!(given(&places[2]), Some(2));
         assert!(queue.is_empty());
+        assert_eq!(queue.gone, 0);
     }
 
     #[test]
-    fn a_place_that_is_taken_again_is_not_served_by_the_ticket_before() {
-        let (mut queue, tickets) = queue_of(2);
-        queue.leave(tickets[0]);
-        let newcomer = queue.join(Waker::noop().clone(), None, false);
-        assert!(queue.give(1).is_ok());
-        assert_eq!(given(&mut queue, newcomer), None);
-        assert_eq!(given(&mut queue, tickets[1]), Some(1));
+    fn one_who_is_passed_over_before_he_has_said_that_he_left_is_counted_once() {
+        let (mut queue, places) = queue_of(2);
+        assert!(places[0].leave().is_none());
+        assert!(give(&mut queue, 1));
+        queue.left();
+        assert!(queue.is_empty());
+        assert_eq!((queue.gone, given(&places[1])), (0, Some(1)));
     }
 
     #[test]
     fn those_who_come_and_go_leave_nothing_behind() {
-        let (mut queue, _) = queue_of(1);
+        let (mut queue, _places) = queue_of(1);
         for _ in 0..10_000 {
-            let ticket = queue.join(Waker::noop().clone(), None, false);
-            queue.leave(ticket);
+            let place = join(&mut queue, None, false);
+            leave(&mut queue, &place);
         }
         assert_eq!(queue.len(), 1);
         assert!(queue.line.len() < 100, "{}", queue.line.len());
-        assert!(queue.places.len() < 10, "{}", queue.places.len());
+    }
+
+    #[test]
+    fn a_line_that_all_have_left_is_empty() {
+        let (mut queue, places) = queue_of(20);
+        for place in places {
+            leave(&mut queue, &place);
+        }
+        assert_eq!((queue.line.len(), queue.gone), (0, 0));
     }
 
     #[test]
     fn only_those_whose_time_is_up_are_told_so() {
-        let now = Instant::now();
-        let later = now + std::time::Duration::from_secs(1);
         let mut queue: Queue<usize> = Queue::new();
-        let late = queue.join(Waker::noop().clone(), Some(now), false);
-        let early = queue.join(Waker::noop().clone(), Some(later), false);
-        let patient = queue.join(Waker::noop().clone(), None, false);
-        let (wakers, next) = queue.expire(now);
-        assert_eq!((wakers.len(), next, queue.len()), (1, Some(later), 2));
+        let late = join(&mut queue, Some(Duration::ZERO), false);
+        let early = join(&mut queue, Some(Duration::from_secs(9)), false);
+        let patient = join(&mut queue, None, false);
+        let (wakers, next) = queue.expire(Instant::now());
+        assert_eq!((wakers.len(), queue.len()), (1, 2));
+        assert_eq!(next, early.deadline());
         assert!(matches!(
-            queue.ask(late, Waker::noop()),
-            Some(Word::TooLate)
+            late.ask(Waker::noop()),
+            Found::Word(Word::TooLate)
         ));
-        assert!(queue.give(1).is_ok());
-        assert!(queue.give(2).is_ok());
-        assert_eq!(given(&mut queue, early), Some(1));
-        assert_eq!(given(&mut queue, patient), Some(2));
+        assert!(give(&mut queue, 1));
+        assert!(give(&mut queue, 2));
+        assert_eq!((given(&early), given(&patient)), (Some(1), Some(2)));
     }
 
     #[test]
     fn one_who_was_roused_keeps_his_place() {
-        let (mut queue, tickets) = queue_of(2);
+        let (mut queue, places) = queue_of(2);
         assert_eq!(queue.rouse(1).len(), 1);
         assert_eq!(queue.len(), 2);
-        assert!(queue.give(1).is_ok());
-        assert_eq!(given(&mut queue, tickets[0]), Some(1));
+        assert!(matches!(places[0].ask(Waker::noop()), Found::Change));
+        assert!(give(&mut queue, 1));
+        assert_eq!(given(&places[0]), Some(1));
     }
 }

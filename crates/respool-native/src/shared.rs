@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, Weak};
+use std::task::Waker;
 use std::time::Duration;
 
 use respool_connect::{Glance, Ledger, Route};
@@ -7,9 +8,11 @@ use respool_core::{CloseReason, PoolConfig, PoolError, Status};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::clock::Clock;
 use crate::connection::NativeConnection;
 use crate::dial_rate::DialRate;
 use crate::lanes::Lanes;
+use crate::queue::Word;
 use crate::slots::lasting::LastingSlots;
 use crate::slots::{Returned, Slots};
 
@@ -31,8 +34,11 @@ pub(crate) struct Shared {
     /// Whether a limit is so short that the coarse clock can't tell.
     pub(crate) needs_fine_clock: bool,
     pub(crate) dial_rate: DialRate,
+    pub(crate) clock: Clock,
     slots: LastingSlots,
     min_idle: AtomicUsize,
+    /// How many lanes there are, for those who ask without their lock.
+    pub(crate) open_lanes: AtomicUsize,
     lanes: OnceLock<Weak<Lanes>>,
     /// Told of every connection that ends or is no longer being opened, once the pool is closed.
     left: Notify,
@@ -51,8 +57,10 @@ impl Shared {
                 || is_short(config.max_lifetime)
                 || is_short(config.validate_after),
             dial_rate: DialRate::new(),
+            clock: Clock::new(),
             slots: LastingSlots::new(config.max_size),
             min_idle: AtomicUsize::new(config.min_idle),
+            open_lanes: AtomicUsize::new(0),
             lanes: OnceLock::new(),
             left: Notify::new(),
             hurry: Notify::new(),
@@ -60,9 +68,20 @@ impl Shared {
         }))
     }
 
+    /// Whether callers seem to wait, who get what comes back before any newcomer.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.slots.lock().is_crowded()
+    }
+
+    /// Somebody waits from now on.
+    pub(crate) fn note_crowd(&self) {
+        self.slots.lock().note_crowd(true);
+    }
+
     #[inline]
     pub(crate) fn slots(&self) -> MutexGuard<'static, Slots<Box<NativeConnection>>> {
-        self.slots.lock()
+        self.slots.lock().slots()
     }
 
     /// Makes the lanes known that take their connections from here.
@@ -70,7 +89,11 @@ impl Shared {
         let _ = self.lanes.set(Arc::downgrade(lanes));
     }
 
+    /// The lanes, if there are any.
     pub(crate) fn lanes(&self) -> Option<Arc<Lanes>> {
+        if self.open_lanes.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         self.lanes.get()?.upgrade()
     }
 
@@ -118,25 +141,34 @@ impl Shared {
 
     /// Takes back a connection that is fit: to whoever waits first, or to the idle ones.
     pub(crate) fn take_back(connection: Box<NativeConnection>) {
-        let mut slots = connection.shared().slots();
+        let lock = connection.shared().slots.lock();
+        let mut slots = lock.slots();
         let returned = slots.take_back(connection);
-        drop(slots);
-        if !matches!(returned, Returned::Kept) {
-            Shared::settle_return(returned);
+        if let Returned::Kept = returned {
+            lock.note_crowd(false);
+            return;
         }
+        drop(slots);
+        Shared::settle_return(returned);
     }
 
+    /// With nothing locked.
     #[inline(never)]
-    pub(crate) fn settle_return(returned: Returned<Box<NativeConnection>>) {
-        match returned {
-            Returned::Kept => {}
-            Returned::Given(waker) => {
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+    pub(crate) fn settle_return(mut returned: Returned<Box<NativeConnection>>) {
+        loop {
+            match returned {
+                Returned::Kept => return,
+                Returned::For(first, connection) => match first.tell(Word::Given(connection)) {
+                    Ok(waker) => return waker.map_or((), Waker::wake),
+                    Err(Word::Given(connection)) => {
+                        let mut slots = connection.shared().slots();
+                        returned = slots.take_back_again(connection);
+                    }
+                    Err(_) => return,
+                },
+                Returned::Closed(connection) => return connection.end(CloseReason::PoolClosed),
+                Returned::Surplus(connection) => return connection.end(CloseReason::Resized),
             }
-            Returned::Closed(connection) => connection.end(CloseReason::PoolClosed),
-            Returned::Surplus(connection) => connection.end(CloseReason::Resized),
         }
     }
 
@@ -236,7 +268,7 @@ impl Shared {
             (
                 std::mem::take(&mut slots.idle),
                 std::mem::take(&mut slots.tasks),
-                slots.queue.tell_all(|| crate::queue::Word::Closed),
+                slots.queue.tell_all(|| Word::Closed),
             )
         };
         for task in tasks {

@@ -1,13 +1,11 @@
-use std::task::Waker;
+use std::sync::Arc;
 use std::time::Instant;
 
 use respool_core::ConnectError;
 use tokio::runtime::Id;
 use tokio::task::AbortHandle;
 
-use crate::clock::Clock;
-use crate::homes::Homes;
-use crate::queue::{Queue, Ticket, Word};
+use crate::queue::{Place, Queue};
 
 /// Who holds what and who waits, under one lock: idle connections, the queue, and what is being
 /// opened. Nothing waits, calls out or drops a connection under that lock.
@@ -30,9 +28,6 @@ pub(crate) struct Slots<T> {
     pub(crate) retry_at: Option<Instant>,
     pub(crate) last_error: Option<ConnectError>,
     pub(crate) closed: bool,
-    /// Which runtime those who wait are on.
-    pub(crate) homes: Homes,
-    pub(crate) clock: Clock,
 }
 
 /// Whether those who wait are told when their time is up.
@@ -49,12 +44,21 @@ pub(crate) enum Timekeeper {
 pub(crate) enum Returned<T> {
     /// It is idle now.
     Kept,
-    /// Somebody has it, who is to be woken once the lock is released.
-    Given(Option<Waker>),
+    /// The first in line is to have it, once the lock is released. If he has left, it comes back by
+    /// [`take_back_again`](Slots::take_back_again).
+    For(Arc<Place<T>>, T),
     /// It is not wanted: the pool was closed.
     Closed(T),
     /// It is not wanted: the pool was made smaller.
     Surplus(T),
+}
+
+/// What came of joining the line.
+pub(crate) enum Joined<T> {
+    Line,
+    /// One was idle.
+    Served(T),
+    Closed,
 }
 
 impl<T> Slots<T> {
@@ -71,8 +75,6 @@ impl<T> Slots<T> {
             retry_at: None,
             last_error: None,
             closed: false,
-            homes: Homes::new(),
-            clock: Clock::new(),
         }
     }
 
@@ -85,24 +87,19 @@ impl<T> Slots<T> {
         if self.open > self.max_size {
             return Returned::Surplus(connection);
         }
-        if self.queue.is_empty() {
-            self.idle.push(connection);
-            return Returned::Kept;
-        }
-        self.hand_on(connection)
-    }
-
-    /// Gives it to the first who waits. Not inlined: while nobody waits, a connection comes back in a
-    /// few instructions.
-    #[inline(never)]
-    fn hand_on(&mut self, connection: T) -> Returned<T> {
-        match self.queue.give(connection) {
-            Ok(waker) => Returned::Given(waker),
-            Err(connection) => {
+        match self.queue.next() {
+            Some(first) => Returned::For(first, connection),
+            None => {
                 self.idle.push(connection);
                 Returned::Kept
             }
         }
+    }
+
+    /// The same after the first in line turned out to have left.
+    pub(crate) fn take_back_again(&mut self, connection: T) -> Returned<T> {
+        self.queue.passed_over();
+        self.take_back(connection)
     }
 
     /// A connection that was opened counts from now on.
@@ -113,19 +110,17 @@ impl<T> Slots<T> {
         self.last_error = None;
     }
 
-    /// Joins the line, or what there was to be had instead.
-    pub(crate) fn join(
-        &mut self,
-        waker: &Waker,
-        deadline: Option<Instant>,
-        at_head: bool,
-    ) -> Result<Ticket, Word<T>> {
+    /// Joins the line, unless there is something to be had at once.
+    pub(crate) fn join(&mut self, place: &Arc<Place<T>>, at_head: bool) -> Joined<T> {
         if self.closed {
-            return Err(Word::Closed);
+            return Joined::Closed;
         }
         match self.idle.pop() {
-            Some(connection) => Err(Word::Given(connection)),
-            None => Ok(self.queue.join(waker.clone(), deadline, at_head)),
+            Some(connection) => Joined::Served(connection),
+            None => {
+                self.queue.join(place.clone(), at_head);
+                Joined::Line
+            }
         }
     }
 

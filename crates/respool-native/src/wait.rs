@@ -1,5 +1,5 @@
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,90 +9,108 @@ use tokio::runtime::{Handle, Id};
 
 use crate::backend::Native;
 use crate::connection::NativeConnection;
-use crate::queue::{Ticket, Word};
+use crate::homes;
+use crate::queue::{Found, Word};
 use crate::shared::Shared;
-use crate::slots::Slots;
+use crate::slots::Joined;
+
+type Place = crate::queue::Place<Box<NativeConnection>>;
 
 impl Line for Native {
+    fn take_at_once(&self) -> Option<Box<dyn Connection>> {
+        // In a crowd nothing is idle, as a rule: what waiting takes is made before the lock is taken.
+        if self.shared.is_crowded() {
+            return None;
+        }
+        let mut connection = self.shared.pop()?;
+        if connection.is_warm() && self.upkeep.runs() {
+            return Some(connection);
+        }
+        self.put_aside(connection)
+    }
+
     fn poll_take<'a>(
         &'a self,
         place: &mut Option<PlaceInLine>,
         limit: Option<Duration>,
         context: &mut Context<'_>,
     ) -> Poll<Result<Taken<'a>, PoolError>> {
-        match *place {
-            None => {
-                let mut slots = self.shared.slots();
-                if let Some(mut connection) = self.shared.pop_from(&mut slots) {
-                    drop(slots);
-                    if connection.is_warm() && self.upkeep.runs() {
-                        return Poll::Ready(Ok(Taken::Connection(connection)));
-                    }
-                    return Poll::Ready(Ok(self.see_to(connection, Deadline::after(limit))));
-                }
-                let Some(here) = slots.homes.here() else {
-                    return Poll::Ready(Err(PoolError::NoRuntime));
-                };
-                let (deadline, is_new_tick) = slots.clock.deadline(limit);
-                match self.shared.join(slots, here, false, deadline, context) {
-                    Ok(ticket) => {
-                        *place = Some(PlaceInLine {
-                            number: ticket.place,
-                            turn: ticket.turn,
-                            deadline,
-                        });
-                        // In a crowd, once a tick is enough to see that its runtime drives it.
-                        if is_new_tick || !self.upkeep.runs() {
-                            self.upkeep.ensure_at(deadline.started());
-                        }
-                        Poll::Pending
-                    }
-                    Err(word) => Poll::Ready(self.answer(word, deadline)),
-                }
-            }
-            Some(PlaceInLine {
-                number,
-                turn,
-                deadline,
-            }) => {
-                let ticket = Ticket {
-                    place: number,
-                    turn,
-                };
-                match self.shared.ask(ticket, context) {
-                    Asked::Wait => Poll::Pending,
-                    Asked::Refused(error) => Poll::Ready(Err(error)),
-                    Asked::Told(word) => {
-                        *place = None;
-                        Poll::Ready(self.answer(word, deadline))
-                    }
-                }
+        let Some(known) = place else {
+            return self.poll_join(place, limit, context);
+        };
+        let Some(known) = known.of::<Place>() else {
+            debug_assert!(false, "a place in another line");
+            return Poll::Ready(Err(PoolError::Closed));
+        };
+        match self.shared.ask(known, context) {
+            Asked::Wait => Poll::Pending,
+            Asked::Refused(error) => Poll::Ready(Err(error)),
+            Asked::Told(word) => {
+                let deadline = || Deadline::ending(known.deadline(), limit);
+                let answer = self.answer(word, deadline);
+                *place = None;
+                Poll::Ready(answer)
             }
         }
     }
 
     fn leave(&self, place: PlaceInLine) {
-        self.shared.leave(Ticket {
-            place: place.number,
-            turn: place.turn,
-        });
+        if let Some(place) = place.of::<Place>() {
+            self.shared.leave(place);
+        }
     }
 }
 
 impl Native {
+    /// Back to where it was: it has to be seen to, by somebody who may take his time.
+    #[cold]
+    fn put_aside(&self, connection: Box<NativeConnection>) -> Option<Box<dyn Connection>> {
+        Shared::take_back(connection);
+        None
+    }
+
+    /// Joins the line, unless there is something to be had at once.
+    #[inline(never)]
+    fn poll_join<'a>(
+        &'a self,
+        place: &mut Option<PlaceInLine>,
+        limit: Option<Duration>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Taken<'a>, PoolError>> {
+        let (deadline, is_new_tick) = self.shared.clock.deadline(limit);
+        let Some(here) = homes::here() else {
+            return Poll::Ready(match self.shared.pop() {
+                Some(connection) => self.answer(Word::Given(connection), || deadline),
+                None => Err(PoolError::NoRuntime),
+            });
+        };
+        let own = Arc::new(Place::new(deadline.at(), context.waker().clone()));
+        match self.shared.join(&own, here, false) {
+            Ok(()) => {
+                *place = Some(PlaceInLine::new(own));
+                // In a crowd, once a tick is enough to see that its runtime drives it.
+                if is_new_tick || !self.upkeep.runs() {
+                    self.upkeep.ensure_at(deadline.started());
+                }
+                Poll::Pending
+            }
+            Err(word) => Poll::Ready(self.answer(word, || deadline)),
+        }
+    }
+
     fn answer(
         &self,
         word: Word<Box<NativeConnection>>,
-        deadline: Deadline,
+        deadline: impl FnOnce() -> Deadline,
     ) -> Result<Taken<'_>, PoolError> {
         match word {
-            Word::Given(mut connection) => match connection.is_warm() {
+            Word::Given(mut connection) => match connection.is_warm() && self.upkeep.runs() {
                 true => Ok(Taken::Connection(connection)),
-                false => Ok(self.see_to(connection, deadline)),
+                false => Ok(self.see_to(connection, deadline())),
             },
             Word::Failed(error) => Err((*error).into()),
             Word::Closed => Err(PoolError::Closed),
-            Word::TooLate => Err(self.timed_out(deadline)),
+            Word::TooLate => Err(self.timed_out(deadline())),
         }
     }
 
@@ -167,7 +185,7 @@ impl Native {
     ) -> Result<Box<NativeConnection>, PoolError> {
         let waiting = Waiting {
             shared: &self.shared,
-            ticket: None,
+            place: None,
             at_head,
             deadline,
         };
@@ -222,12 +240,11 @@ impl Shared {
     /// Joins the line, and dials where that is needed; or what there was to be had instead.
     fn join(
         self: &Arc<Self>,
-        mut slots: MutexGuard<'_, Slots<Box<NativeConnection>>>,
+        place: &Arc<Place>,
         home: Id,
         at_head: bool,
-        deadline: Deadline,
-        context: &Context<'_>,
-    ) -> Result<Ticket, Word<Box<NativeConnection>>> {
+    ) -> Result<(), Word<Box<NativeConnection>>> {
+        let mut slots = self.slots();
         let has_room = slots.has_room();
         if has_room
             && slots.idle.is_empty()
@@ -235,8 +252,16 @@ impl Shared {
         {
             return Err(Word::Failed(Box::new(error)));
         }
-        let ticket = slots.join(context.waker(), deadline.at(), at_head)?;
-        let timekeeper = deadline.at().map(|at| slots.needs_timekeeper(home, at));
+        match slots.join(place, at_head) {
+            Joined::Line => {}
+            Joined::Served(connection) => {
+                self.watch_idle(slots.idle.len());
+                return Err(Word::Given(connection));
+            }
+            Joined::Closed => return Err(Word::Closed),
+        }
+        self.note_crowd();
+        let timekeeper = place.deadline().map(|at| slots.needs_timekeeper(home, at));
         let dials = has_room && slots.needs_one_more(home);
         drop(slots);
         if let Some(timekeeper) = timekeeper {
@@ -247,15 +272,17 @@ impl Shared {
         } else if let Some(lanes) = self.lanes() {
             lanes.make_room();
         }
-        Ok(ticket)
+        Ok(())
     }
 
-    /// What the holder of `ticket` was told. One who was roused may have to dial.
-    fn ask(self: &Arc<Self>, ticket: Ticket, context: &Context<'_>) -> Asked {
-        let mut slots = self.slots();
-        if let Some(word) = slots.queue.ask(ticket, context.waker()) {
-            return Asked::Told(word);
+    /// What the one at `place` was told. One who was roused may have to dial.
+    fn ask(self: &Arc<Self>, place: &Place, context: &Context<'_>) -> Asked {
+        match place.ask(context.waker()) {
+            Found::Word(word) => return Asked::Told(word),
+            Found::Nothing => return Asked::Wait,
+            Found::Change => {}
         }
+        let mut slots = self.slots();
         if slots.has_room() {
             if let Some(error) = slots.refusal() {
                 return Asked::Refused(error.into());
@@ -269,10 +296,11 @@ impl Shared {
         Asked::Wait
     }
 
-    fn leave(&self, ticket: Ticket) {
-        let word = self.slots().queue.leave(ticket);
-        if let Some(Word::Given(connection)) = word {
-            Shared::take_back(connection);
+    fn leave(&self, place: &Place) {
+        match place.leave() {
+            None => self.slots().queue.left(),
+            Some(Word::Given(connection)) => Shared::take_back(connection),
+            Some(_) => {}
         }
     }
 }
@@ -280,7 +308,7 @@ impl Shared {
 /// A caller that waits in line, as a future. Dropped, it leaves.
 struct Waiting<'a> {
     shared: &'a Arc<Shared>,
-    ticket: Option<Ticket>,
+    place: Option<Arc<Place>>,
     at_head: bool,
     deadline: Deadline,
 }
@@ -289,25 +317,22 @@ impl Future for Waiting<'_> {
     type Output = Result<Word<Box<NativeConnection>>, PoolError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(ticket) = self.ticket else {
-            let slots = self.shared.slots();
+        let Some(place) = &self.place else {
             let home = Handle::current().id();
-            let joined = self
-                .shared
-                .join(slots, home, self.at_head, self.deadline, context);
-            return match joined {
-                Ok(ticket) => {
-                    self.ticket = Some(ticket);
+            let place = Arc::new(Place::new(self.deadline.at(), context.waker().clone()));
+            return match self.shared.join(&place, home, self.at_head) {
+                Ok(()) => {
+                    self.place = Some(place);
                     Poll::Pending
                 }
                 Err(word) => Poll::Ready(Ok(word)),
             };
         };
-        match self.shared.ask(ticket, context) {
+        match self.shared.ask(place, context) {
             Asked::Wait => Poll::Pending,
             Asked::Refused(error) => Poll::Ready(Err(error)),
             Asked::Told(word) => {
-                self.ticket = None;
+                self.place = None;
                 Poll::Ready(Ok(word))
             }
         }
@@ -316,8 +341,8 @@ impl Future for Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.shared.leave(ticket);
+        if let Some(place) = self.place.take() {
+            self.shared.leave(&place);
         }
     }
 }

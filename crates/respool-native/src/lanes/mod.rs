@@ -46,8 +46,6 @@ pub(crate) struct Lanes {
     shared: Arc<Shared>,
     /// Locked after a lane's core, where both are, and before the slots.
     traffic: Mutex<Traffic>,
-    /// How many there are, for those who ask without the lock.
-    open: AtomicUsize,
     /// Callers who wait for room on a lane.
     crowded: AtomicUsize,
     /// Told when a lane was opened or has ended, and of room on one.
@@ -68,7 +66,6 @@ impl Lanes {
         Arc::new(Lanes {
             shared,
             traffic: Mutex::default(),
-            open: AtomicUsize::new(0),
             crowded: AtomicUsize::new(0),
             changed: Notify::new(),
             sizes: Sizes::new(),
@@ -86,7 +83,7 @@ impl Lanes {
 
     /// How many lanes have nothing to do: their connections are idle.
     pub(crate) fn resting(&self) -> usize {
-        if self.open.load(Ordering::Relaxed) == 0 {
+        if self.shared.open_lanes.load(Ordering::Relaxed) == 0 {
             return 0;
         }
         let traffic = self.traffic();
@@ -120,7 +117,7 @@ impl Lanes {
                 leaves: None,
                 is_wanted: false,
             });
-            self.open.store(traffic.lanes.len(), Ordering::Relaxed);
+            self.shared.open_lanes.store(traffic.lanes.len(), Ordering::Relaxed);
             body
         };
         // With nothing locked: on a runtime that is ending it is dropped at once.
@@ -129,7 +126,7 @@ impl Lanes {
 
     fn remove(&self, traffic: &mut Traffic, body: &Body) -> Option<Lane> {
         let lane = traffic.remove(body.number);
-        self.open.store(traffic.lanes.len(), Ordering::Relaxed);
+        self.shared.open_lanes.store(traffic.lanes.len(), Ordering::Relaxed);
         lane
     }
 
@@ -212,7 +209,7 @@ impl Lanes {
     /// soon as they have nothing to do. Those that stand beside another take no newcomers from now
     /// on, nor do those without which there would be no connection to take out.
     pub(crate) fn make_room(&self) -> bool {
-        if self.open.load(Ordering::Relaxed) == 0 {
+        if self.shared.open_lanes.load(Ordering::Relaxed) == 0 {
             return false;
         }
         let (quiet, woken) = {

@@ -1,4 +1,5 @@
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::connection::NativeConnection;
@@ -14,7 +15,11 @@ use crate::slots::Slots;
 /// connection, or the pool's end would wait for the lock that he holds.
 pub(crate) struct LastingSlots(&'static Lock);
 
-type Lock = Mutex<Slots<Box<NativeConnection>>>;
+pub(crate) struct Lock {
+    slots: Mutex<Slots<Box<NativeConnection>>>,
+    /// Whether anybody waited, as far as somebody noticed: only a hint.
+    is_crowded: AtomicBool,
+}
 
 /// What pools have left behind, empty, for those to come: there is never more of it than there were
 /// pools at one time.
@@ -26,33 +31,51 @@ impl LastingSlots {
         let left = LEFT.lock().unwrap_or_else(PoisonError::into_inner).pop();
         LastingSlots(match left {
             Some(lock) => {
-                *locked(lock) = slots;
+                *lock.slots() = slots;
+                lock.note_crowd(false);
                 lock
             }
-            None => Box::leak(Box::new(Mutex::new(slots))),
+            None => Box::leak(Box::new(Lock {
+                slots: Mutex::new(slots),
+                is_crowded: AtomicBool::new(false),
+            })),
         })
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'static, Slots<Box<NativeConnection>>> {
-        locked(self.0)
+    pub(crate) fn lock(&self) -> &'static Lock {
+        self.0
     }
 }
 
 impl Drop for LastingSlots {
     fn drop(&mut self) {
         // No connection is in there: each would keep the pool. Dropped outside the lock all the same.
-        let slots = mem::replace(&mut *self.lock(), Slots::new(0));
+        let slots = mem::replace(&mut *self.0.slots(), Slots::new(0));
         drop(slots);
         let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
         left.push(self.0);
     }
 }
 
-#[inline]
-fn locked(lock: &'static Lock) -> MutexGuard<'static, Slots<Box<NativeConnection>>> {
-    // Nothing under this lock can panic half-way.
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
+impl Lock {
+    #[inline]
+    pub(crate) fn slots(&'static self) -> MutexGuard<'static, Slots<Box<NativeConnection>>> {
+        // Nothing under this lock can panic half-way.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.is_crowded.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn note_crowd(&self, is_crowded: bool) {
+        if self.is_crowded.load(Ordering::Relaxed) != is_crowded {
+            self.is_crowded.store(is_crowded, Ordering::Relaxed);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +86,7 @@ mod tests {
     fn a_pool_that_ends_leaves_its_lock_empty_to_the_next() {
         for turn in 1..=1_000 {
             let slots = LastingSlots::new(turn);
-            let mut locked = slots.lock();
+            let mut locked = slots.lock().slots();
             assert_eq!((locked.max_size, locked.open), (turn, 0));
             assert!(!locked.closed);
             locked.open = 7;
@@ -72,6 +95,6 @@ mod tests {
         // Other tests' pools leave some, too.
         let left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
         assert!((1..500).contains(&left.len()), "{} locks", left.len());
-        assert!(left.iter().all(|lock| locked(lock).max_size == 0));
+        assert!(left.iter().all(|lock| lock.slots().max_size == 0));
     }
 }

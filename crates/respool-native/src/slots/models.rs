@@ -2,17 +2,33 @@
 //! to two switches in unexpected places: more take minutes and have shown nothing else.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use loom::sync::{Arc, Mutex};
+use loom::sync::Mutex;
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::{Returned, Slots};
-use crate::queue::{Ticket, Word};
+use super::{Joined, Returned, Slots};
+use crate::queue::{Found, Place, Word};
 
 /// What the connections of these models are: numbers.
-type Shared = Arc<Mutex<Slots<u32>>>;
+type Shared = loom::sync::Arc<Pool>;
+
+struct Pool {
+    slots: Mutex<Slots<u32>>,
+    /// Only to let others come between.
+    steps: AtomicUsize,
+}
+
+impl Pool {
+    /// Others may do something now. A place has a lock of its own, which loom doesn't know: what is
+    /// done under it is one step, between two of these.
+    fn step(&self) {
+        self.steps.fetch_add(1, Ordering::SeqCst);
+    }
+}
 
 fn model(play: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -24,18 +40,24 @@ fn model(play: impl Fn() + Sync + Send + 'static) {
 fn one_lent() -> Shared {
     let mut slots = Slots::new(1);
     slots.opened();
-    Arc::new(Mutex::new(slots))
+    Shared::new(Pool {
+        slots: Mutex::new(slots),
+        steps: AtomicUsize::new(0),
+    })
 }
 
+/// What a pool does with what comes back. A connection of a closed pool ends.
 fn give_back(shared: &Shared) {
-    let returned = shared.lock().unwrap().take_back(0);
-    settle(returned);
-}
-
-/// What a pool does with what came back. A connection of a closed pool ends.
-fn settle(returned: Returned<u32>) {
-    if let Returned::Given(Some(waker)) = returned {
-        waker.wake();
+    let mut returned = shared.slots.lock().unwrap().take_back(0);
+    while let Returned::For(first, it) = returned {
+        shared.step();
+        match first.tell(Word::Given(it)) {
+            Ok(waker) => return waker.map_or((), Waker::wake),
+            Err(_) => {
+                shared.step();
+                returned = shared.slots.lock().unwrap().take_back_again(it);
+            }
+        }
     }
 }
 
@@ -43,15 +65,15 @@ fn settle(returned: Returned<u32>) {
 struct Waiting {
     shared: Shared,
     deadline: Option<Instant>,
-    ticket: Option<Ticket>,
+    place: Option<Arc<Place<u32>>>,
 }
 
 impl Waiting {
-    fn new(shared: &Shared, deadline: Option<Instant>) -> Self {
+    fn new(shared: &Shared, limit: Option<Duration>) -> Self {
         Waiting {
             shared: shared.clone(),
-            deadline,
-            ticket: None,
+            deadline: limit.map(|limit| Instant::now() + limit),
+            place: None,
         }
     }
 }
@@ -60,16 +82,20 @@ impl Future for Waiting {
     type Output = Word<u32>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Word<u32>> {
-        let shared = self.shared.clone();
-        let mut slots = shared.lock().unwrap();
-        match self.ticket {
-            None => match slots.join(context.waker(), self.deadline, false) {
-                Ok(ticket) => self.ticket = Some(ticket),
-                Err(word) => return Poll::Ready(word),
-            },
-            Some(ticket) => {
-                if let Some(word) = slots.queue.ask(ticket, context.waker()) {
-                    self.ticket = None;
+        self.shared.step();
+        match &self.place {
+            None => {
+                let place = Arc::new(Place::new(self.deadline, context.waker().clone()));
+                let joined = self.shared.slots.lock().unwrap().join(&place, false);
+                match joined {
+                    Joined::Line => self.place = Some(place),
+                    Joined::Served(it) => return Poll::Ready(Word::Given(it)),
+                    Joined::Closed => return Poll::Ready(Word::Closed),
+                }
+            }
+            Some(place) => {
+                if let Found::Word(word) = place.ask(context.waker()) {
+                    self.place = None;
                     return Poll::Ready(word);
                 }
             }
@@ -80,10 +106,15 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let word = self.shared.lock().unwrap().queue.leave(ticket);
-            if let Some(Word::Given(_)) = word {
-                give_back(&self.shared);
+        if let Some(place) = self.place.take() {
+            self.shared.step();
+            match place.leave() {
+                None => {
+                    self.shared.step();
+                    self.shared.slots.lock().unwrap().queue.left();
+                }
+                Some(Word::Given(_)) => give_back(&self.shared),
+                Some(_) => {}
             }
         }
     }
@@ -100,7 +131,7 @@ fn poll_and_leave(shared: &Shared) -> Option<Word<u32>> {
 }
 
 fn is_idle(shared: &Shared) -> bool {
-    let slots = shared.lock().unwrap();
+    let slots = shared.slots.lock().unwrap();
     slots.idle.len() == 1 && slots.queue.is_empty()
 }
 
@@ -133,7 +164,7 @@ fn what_one_gives_up_reaches_the_next() {
         assert!(matches!(word, Word::Given(0)));
         first.join().unwrap();
         giver.join().unwrap();
-        assert!(shared.lock().unwrap().queue.is_empty());
+        assert!(shared.slots.lock().unwrap().queue.is_empty());
     });
 }
 
@@ -141,15 +172,14 @@ fn what_one_gives_up_reaches_the_next() {
 fn one_whose_time_is_up_as_he_is_handed_a_connection_has_it_or_leaves_it() {
     model(|| {
         let shared = one_lent();
-        let soon = Instant::now();
         let (clock, giver) = (shared.clone(), shared.clone());
         let clock = thread::spawn(move || {
-            let late = soon + Duration::from_secs(1);
-            let (wakers, _) = clock.lock().unwrap().queue.expire(late);
+            let late = Instant::now() + Duration::from_secs(1);
+            let (wakers, _) = clock.slots.lock().unwrap().queue.expire(late);
             wakers.into_iter().for_each(Waker::wake);
         });
         let giver = thread::spawn(move || give_back(&giver));
-        let word = loom::future::block_on(Waiting::new(&shared, Some(soon)));
+        let word = loom::future::block_on(Waiting::new(&shared, Some(Duration::ZERO)));
         clock.join().unwrap();
         giver.join().unwrap();
         match word {
@@ -167,7 +197,7 @@ fn whoever_waits_as_the_pool_is_closed_is_told() {
         let (closer, giver) = (shared.clone(), shared.clone());
         let closer = thread::spawn(move || {
             let told = {
-                let mut slots = closer.lock().unwrap();
+                let mut slots = closer.slots.lock().unwrap();
                 slots.closed = true;
                 slots.idle.clear();
                 slots.queue.tell_all(|| Word::Closed)
@@ -179,6 +209,6 @@ fn whoever_waits_as_the_pool_is_closed_is_told() {
         closer.join().unwrap();
         giver.join().unwrap();
         assert!(matches!(word, Word::Given(_) | Word::Closed), "{word:?}");
-        assert!(shared.lock().unwrap().idle.is_empty());
+        assert!(shared.slots.lock().unwrap().idle.is_empty());
     });
 }
