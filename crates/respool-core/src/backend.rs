@@ -258,6 +258,11 @@ impl PlaceInLine {
     pub fn of<T: Any>(&self) -> Option<&T> {
         self.0.downcast_ref()
     }
+
+    /// The same, to be kept.
+    pub fn into<T: Any + Send + Sync>(self) -> Option<Arc<T>> {
+        self.0.downcast().ok()
+    }
 }
 
 impl fmt::Debug for PlaceInLine {

@@ -21,6 +21,7 @@ mod handshake;
 mod homes;
 mod lanes;
 mod messages;
+mod places;
 mod queue;
 mod shared;
 mod slots;

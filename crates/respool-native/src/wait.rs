@@ -9,12 +9,12 @@ use tokio::runtime::{Handle, Id};
 
 use crate::backend::Native;
 use crate::connection::NativeConnection;
-use crate::homes;
+use crate::{homes, places};
 use crate::queue::{Found, Word};
 use crate::shared::Shared;
 use crate::slots::Joined;
 
-type Place = crate::queue::Place<Box<NativeConnection>>;
+use crate::places::Place;
 
 impl Line for Native {
     fn take_at_once(&self) -> Option<Box<dyn Connection>> {
@@ -46,10 +46,11 @@ impl Line for Native {
             Asked::Wait => Poll::Pending,
             Asked::Refused(error) => Poll::Ready(Err(error)),
             Asked::Told(word) => {
-                let deadline = || Deadline::ending(known.deadline(), limit);
-                let answer = self.answer(word, deadline);
-                *place = None;
-                Poll::Ready(answer)
+                let deadline = known.deadline();
+                if let Some(own) = place.take().and_then(PlaceInLine::into) {
+                    places::put_by(own);
+                }
+                Poll::Ready(self.answer(word, || Deadline::ending(deadline, limit)))
             }
         }
     }
@@ -84,7 +85,7 @@ impl Native {
                 None => Err(PoolError::NoRuntime),
             });
         };
-        let own = Arc::new(Place::new(deadline.at(), context.waker().clone()));
+        let own = places::take(deadline.at(), context.waker());
         match self.shared.join(&own, here, false) {
             Ok(()) => {
                 *place = Some(PlaceInLine::new(own));
