@@ -14,6 +14,7 @@ mod command_error;
 mod config;
 mod detached_connection;
 mod error;
+mod limit;
 mod pool;
 mod pooled_connection;
 mod retry;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::pooled_connection::Limit;
+use crate::limit::Limit;
 use crate::{
     Backend, BackendInfo, Capabilities, Client, Connection, Deadline, PlaceInLine, PoolConfig,
     PoolError, PooledConnection, Status, Taken,
@@ -46,6 +46,7 @@ impl Pool {
         Pool {
             handle: Arc::new(Handle {
                 backend: Box::new(backend),
+                get_timeout: Limit::new(config.get_timeout),
                 response_timeout: Limit::new(config.response_timeout),
                 config,
                 guards,
@@ -63,7 +64,11 @@ impl Pool {
     /// connect; [`PoolError::Connect`] where waiting could not help; [`PoolError::Closed`];
     /// [`PoolError::NoRuntime`].
     pub fn get(&self) -> Get<'_> {
-        self.get_within(self.handle.config.get_timeout)
+        Get {
+            pool: self,
+            limit: self.handle.get_timeout,
+            stage: Stage::NEW,
+        }
     }
 
     /// Takes a connection, waiting for at most `limit`, whatever `get_timeout` says. `None` waits
@@ -71,8 +76,8 @@ impl Pool {
     pub fn get_within(&self, limit: Option<Duration>) -> Get<'_> {
         Get {
             pool: self,
-            limit,
-            stage: Stage::New,
+            limit: Limit::new(limit),
+            stage: Stage::NEW,
         }
     }
 
@@ -142,11 +147,7 @@ impl Pool {
     }
 
     fn lend(&self, connection: Box<dyn Connection>) -> PooledConnection {
-        PooledConnection::new(
-            connection,
-            self.handle.response_timeout,
-            self.handle.guards,
-        )
+        PooledConnection::new(connection, self.handle.response_timeout, self.handle.guards)
     }
 
     pub(crate) fn guards(&self) -> Guards {
@@ -170,15 +171,25 @@ impl fmt::Debug for Pool {
 #[must_use = "a connection is taken when this is awaited"]
 pub struct Get<'a> {
     pool: &'a Pool,
-    limit: Option<Duration>,
+    limit: Limit,
     stage: Stage<'a>,
 }
 
+/// Two words, so that there is room for as many callers as possible: what is rare is boxed again.
 enum Stage<'a> {
-    /// Not polled yet, or done.
-    New,
     InLine(PlaceInLine),
-    Later(BoxFuture<'a, Result<Box<dyn Connection>, PoolError>>),
+    /// `None` before it was polled, and at its end.
+    OutOfLine(Option<Box<Later<'a>>>),
+}
+
+type Later<'a> = BoxFuture<'a, Result<Box<dyn Connection>, PoolError>>;
+
+impl<'a> Stage<'a> {
+    const NEW: Self = Stage::OutOfLine(None);
+
+    fn later(later: Later<'a>) -> Self {
+        Stage::OutOfLine(Some(Box::new(later)))
+    }
 }
 
 impl<'a> Future for Get<'a> {
@@ -187,7 +198,7 @@ impl<'a> Future for Get<'a> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool;
-        if let Stage::New = self.stage
+        if let Stage::OutOfLine(None) = self.stage
             && let Some(line) = pool.handle.backend.line()
             && let Some(connection) = line.take_at_once()
         {
@@ -206,29 +217,29 @@ impl<'a> Get<'a> {
     ) -> Poll<Result<PooledConnection, PoolError>> {
         let pool = self.pool;
         let backend = &*pool.handle.backend;
-        if !matches!(self.stage, Stage::Later(_)) {
+        if !matches!(self.stage, Stage::OutOfLine(Some(_))) {
             if let Some(line) = backend.line() {
-                let mut place = match std::mem::replace(&mut self.stage, Stage::New) {
+                let mut place = match std::mem::replace(&mut self.stage, Stage::NEW) {
                     Stage::InLine(place) => Some(place),
                     _ => None,
                 };
-                let taken = line.poll_take(&mut place, self.limit, context);
+                let taken = line.poll_take(&mut place, self.limit.get(), context);
                 if let Some(place) = place {
                     self.stage = Stage::InLine(place);
                 }
                 match ready!(taken)? {
                     Taken::Connection(connection) => return Poll::Ready(Ok(pool.lend(connection))),
-                    Taken::Later(later) => self.stage = Stage::Later(later),
+                    Taken::Later(later) => self.stage = Stage::later(later),
                 }
             } else {
                 if let Some(connection) = pool.try_get() {
                     return Poll::Ready(Ok(connection));
                 }
-                self.stage = Stage::Later(backend.get(Deadline::after(self.limit)));
+                self.stage = Stage::later(backend.get(Deadline::after(self.limit.get())));
             }
         }
         match &mut self.stage {
-            Stage::Later(later) => later
+            Stage::OutOfLine(Some(later)) => (**later)
                 .as_mut()
                 .poll(context)
                 .map_ok(|connection| pool.lend(connection)),
@@ -238,7 +249,7 @@ impl<'a> Get<'a> {
 
     #[cold]
     fn leave(&mut self) {
-        if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::New)
+        if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::NEW)
             && let Some(line) = self.pool.handle.backend.line()
         {
             line.leave(place);
@@ -259,7 +270,7 @@ impl fmt::Debug for Get<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Get")
             .field("pool", self.pool)
-            .field("limit", &self.limit)
+            .field("limit", &self.limit.get())
             .finish_non_exhaustive()
     }
 }
@@ -269,6 +280,7 @@ impl fmt::Debug for Get<'_> {
 struct Handle {
     backend: Box<dyn Backend>,
     config: PoolConfig,
+    get_timeout: Limit,
     response_timeout: Limit,
     guards: Guards,
 }

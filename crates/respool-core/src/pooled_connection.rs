@@ -12,6 +12,7 @@ use redis::{
 use tokio::runtime::Handle;
 
 use crate::command_error::{command_name, pipeline_name};
+use crate::limit::Limit;
 use crate::pool::Guards;
 use crate::{
     Begun, Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection,
@@ -355,24 +356,6 @@ pub(crate) fn in_a_runtime() -> Result<(), PoolError> {
     Handle::try_current()
         .map(drop)
         .map_err(|_| PoolError::NoRuntime)
-}
-
-/// A time limit in half the room of an `Option<Duration>`: whoever takes a connection keeps one.
-#[derive(Clone, Copy)]
-pub(crate) struct Limit(u64);
-
-impl Limit {
-    const NONE: Limit = Limit(u64::MAX);
-
-    /// One of centuries is none.
-    pub(crate) fn new(limit: Option<Duration>) -> Self {
-        let nanoseconds = limit.and_then(|limit| u64::try_from(limit.as_nanos()).ok());
-        nanoseconds.map_or(Limit::NONE, Limit)
-    }
-
-    fn get(self) -> Option<Duration> {
-        (self.0 != Limit::NONE.0).then(|| Duration::from_nanos(self.0))
-    }
 }
 
 enum Outcome<T> {

@@ -9,10 +9,10 @@ use tokio::runtime::{Handle, Id};
 
 use crate::backend::Native;
 use crate::connection::NativeConnection;
-use crate::{homes, places};
 use crate::queue::{Found, Word};
 use crate::shared::Shared;
 use crate::slots::Joined;
+use crate::{homes, places};
 
 use crate::places::Place;
 

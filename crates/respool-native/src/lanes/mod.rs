@@ -117,7 +117,9 @@ impl Lanes {
                 leaves: None,
                 is_wanted: false,
             });
-            self.shared.open_lanes.store(traffic.lanes.len(), Ordering::Relaxed);
+            self.shared
+                .open_lanes
+                .store(traffic.lanes.len(), Ordering::Relaxed);
             body
         };
         // With nothing locked: on a runtime that is ending it is dropped at once.
@@ -126,7 +128,9 @@ impl Lanes {
 
     fn remove(&self, traffic: &mut Traffic, body: &Body) -> Option<Lane> {
         let lane = traffic.remove(body.number);
-        self.shared.open_lanes.store(traffic.lanes.len(), Ordering::Relaxed);
+        self.shared
+            .open_lanes
+            .store(traffic.lanes.len(), Ordering::Relaxed);
         lane
     }
 
