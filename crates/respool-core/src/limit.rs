@@ -1,21 +1,28 @@
 use std::time::Duration;
 
-/// A time limit, or none, in half the room of an `Option<Duration>`: whoever waits for a connection and
-/// whoever has one keeps one.
-#[derive(Clone, Copy)]
-pub(crate) struct Limit(u64);
+/// A time limit, or none, in six bytes: whoever waits for a connection keeps one, and whoever has one,
+/// and there may be many.
+///
+/// It counts whole microseconds, and rounds up. One of more than eight years is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit([u8; 6]);
 
 impl Limit {
-    const NONE: Limit = Limit(u64::MAX);
+    const NONE: Limit = Limit([u8::MAX; 6]);
 
-    /// One of centuries is none.
     pub(crate) fn new(limit: Option<Duration>) -> Self {
-        let nanoseconds = limit.and_then(|limit| u64::try_from(limit.as_nanos()).ok());
-        nanoseconds.map_or(Limit::NONE, Limit)
+        let microseconds = limit.map(|limit| limit.as_nanos().div_ceil(1_000));
+        let microseconds = microseconds.and_then(|it| u64::try_from(it).ok());
+        match microseconds.map(u64::to_le_bytes) {
+            Some([a, b, c, d, e, f, 0, 0]) => Limit([a, b, c, d, e, f]),
+            _ => Limit::NONE,
+        }
     }
 
     pub(crate) fn get(self) -> Option<Duration> {
-        (self.0 != Limit::NONE.0).then(|| Duration::from_nanos(self.0))
+        let Limit([a, b, c, d, e, f]) = self;
+        let microseconds = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+        (self != Limit::NONE).then(|| Duration::from_micros(microseconds))
     }
 }
 
@@ -24,11 +31,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_as_it_was_given_and_centuries_are_none() {
-        for limit in [None, Some(Duration::ZERO), Some(Duration::new(5, 1))] {
+    fn a_limit_is_as_it_was_given() {
+        let (short, long) = (Duration::from_micros(1), Duration::from_secs(100_000_000));
+        for limit in [None, Some(Duration::ZERO), Some(short), Some(long)] {
             assert_eq!(Limit::new(limit).get(), limit);
         }
+    }
+
+    #[test]
+    fn it_is_never_shorter_and_centuries_are_none() {
+        let odd = Limit::new(Some(Duration::from_nanos(1_001)));
+        assert_eq!(odd.get(), Some(Duration::from_micros(2)));
         assert_eq!(Limit::new(Some(Duration::MAX)).get(), None);
-        assert_eq!(size_of::<Limit>(), 8);
     }
 }

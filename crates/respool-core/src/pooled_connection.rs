@@ -40,8 +40,17 @@ pub struct PooledConnection {
     connection: Mutex<Option<Box<dyn Connection>>>,
     response_timeout: Limit,
     session: Session,
-    condemned: Option<CloseReason>,
-    guards: Guards,
+    standing: Standing,
+}
+
+/// How it stands with a connection that is lent. One byte: each task that waits for a connection has
+/// room for a [`PooledConnection`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Good,
+    /// Nothing stands before the backend's connection ([`crate::Pool::bare`]).
+    Bare,
+    Condemned(CloseReason),
 }
 
 impl PooledConnection {
@@ -51,11 +60,13 @@ impl PooledConnection {
         guards: Guards,
     ) -> Self {
         PooledConnection {
-            guards,
             connection: Mutex::new(Some(connection)),
             response_timeout,
             session: Session::default(),
-            condemned: None,
+            standing: match guards {
+                Guards::On => Standing::Good,
+                Guards::Off => Standing::Bare,
+            },
         }
     }
 
@@ -108,15 +119,18 @@ impl PooledConnection {
     /// Whether this connection has failed or was given up: commands on it are refused, and it
     /// won't be given back to the pool.
     pub fn is_condemned(&self) -> bool {
-        self.condemned.is_some()
+        matches!(self.standing, Standing::Condemned(_))
     }
 
     fn condemn(&mut self, reason: CloseReason) {
-        if self.condemned.is_none() {
-            self.condemned = Some(reason);
-            if let Some(connection) = self.connection() {
-                connection.condemn(reason);
-            }
+        if self.is_condemned() {
+            return;
+        }
+        if self.standing == Standing::Good {
+            self.standing = Standing::Condemned(reason);
+        }
+        if let Some(connection) = self.connection() {
+            connection.condemn(reason);
         }
     }
 
@@ -128,9 +142,9 @@ impl PooledConnection {
 
     /// The backend's connection itself, where nothing is to stand before it.
     fn bare(&mut self) -> Option<&mut Box<dyn Connection>> {
-        match self.guards {
-            Guards::On => None,
-            Guards::Off => self.connection().as_mut(),
+        match self.standing {
+            Standing::Bare => self.connection().as_mut(),
+            _ => None,
         }
     }
 
@@ -145,10 +159,10 @@ impl PooledConnection {
     }
 
     fn usable(&mut self) -> Result<&mut Box<dyn Connection>, CloseReason> {
-        match (self.condemned, self.connection()) {
-            (Some(reason), _) => Err(reason),
-            (None, Some(connection)) => Ok(connection),
-            (None, None) => Err(CloseReason::Detached),
+        match (self.standing, self.connection()) {
+            (Standing::Condemned(reason), _) => Err(reason),
+            (_, Some(connection)) => Ok(connection),
+            (_, None) => Err(CloseReason::Detached),
         }
     }
 
@@ -296,7 +310,7 @@ impl fmt::Debug for PooledConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")
             .field("session", &self.session)
-            .field("condemned", &self.condemned)
+            .field("is_condemned", &self.is_condemned())
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 //! A reference for the names is the command index of Redis (<https://redis.io/commands>); what a
 //! connection remembers is what `RESET` is documented to clear, and READONLY/READWRITE.
 
+use std::fmt;
 use std::time::Duration;
 
 use redis::{Arg, Cmd};
@@ -92,36 +93,50 @@ impl CommandEffect {
 }
 
 /// What a connection's session has come to differ in from that of a fresh one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Session {
-    other_database: bool,
-    in_transaction: bool,
-    watching: bool,
-    changed: bool,
-}
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Session(u8);
 
 impl Session {
+    const OTHER_DATABASE: u8 = 1;
+    const IN_TRANSACTION: u8 = 2;
+    const WATCHING: u8 = 4;
+    const CHANGED: u8 = 8;
+
     /// Takes note of a command that is being sent on a connection configured for `database`.
     pub fn note(&mut self, effect: SessionEffect, database: i64) {
         match effect {
             SessionEffect::None => {}
-            SessionEffect::SelectsDatabase(selected) => {
-                self.other_database = selected != Some(database);
+            SessionEffect::SelectsDatabase(selected) if selected == Some(database) => {
+                self.0 &= !Self::OTHER_DATABASE;
             }
-            SessionEffect::OpensTransaction => self.in_transaction = true,
-            SessionEffect::EndsTransaction => {
-                self.in_transaction = false;
-                self.watching = false;
-            }
-            SessionEffect::Watches => self.watching = true,
-            SessionEffect::Unwatches => self.watching = false,
-            SessionEffect::Changes => self.changed = true,
+            SessionEffect::SelectsDatabase(_) => self.0 |= Self::OTHER_DATABASE,
+            SessionEffect::OpensTransaction => self.0 |= Self::IN_TRANSACTION,
+            SessionEffect::EndsTransaction => self.0 &= !(Self::IN_TRANSACTION | Self::WATCHING),
+            SessionEffect::Watches => self.0 |= Self::WATCHING,
+            SessionEffect::Unwatches => self.0 &= !Self::WATCHING,
+            SessionEffect::Changes => self.0 |= Self::CHANGED,
         }
     }
 
     /// Whether the next holder would notice nothing.
     pub fn is_clean(&self) -> bool {
-        *self == Session::default()
+        self.0 == 0
+    }
+}
+
+/// What differs.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (Self::OTHER_DATABASE, "other database"),
+            (Self::IN_TRANSACTION, "in a transaction"),
+            (Self::WATCHING, "watching"),
+            (Self::CHANGED, "changed"),
+        ];
+        let differs = names.iter().filter(|(bit, _)| self.0 & bit != 0);
+        f.debug_set()
+            .entries(differs.map(|(_, name)| name))
+            .finish()
     }
 }
 
