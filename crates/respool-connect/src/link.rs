@@ -6,7 +6,7 @@ use crate::Place;
 /// A connection as a wrapped pool stores it.
 ///
 /// Dropping it ends the connection, and its [`Place`] with it.
-pub trait Link: ConnectionLike + Send + 'static {
+pub trait Link: ConnectionLike + Send + Sync + 'static {
     /// Its place in the ledger.
     fn place(&mut self) -> Option<&mut Place>;
 

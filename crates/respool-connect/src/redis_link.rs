@@ -1,6 +1,6 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -36,7 +36,8 @@ pub struct RedisLink {
     place: Option<Place>,
 }
 
-type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Never locked: the mutex makes it `Sync`, which connections that are lent have to be.
+type Driver = Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 impl RedisLink {
     /// What a [`Wrapped`](crate::Wrapped) pool of such links can do.
@@ -92,7 +93,7 @@ impl RedisLink {
     pub fn into_shared(mut self) -> Option<SharedParts> {
         Some(SharedParts {
             connection: self.connection.clone(),
-            driver: self.driver.take()?,
+            driver: (self.driver.take()?.into_inner()).unwrap_or_else(PoisonError::into_inner),
             socket: self.socket.clone(),
             place: self.place.take()?,
         })
@@ -109,7 +110,7 @@ impl RedisLink {
             .set_connection_timeout(None);
         let (mut connection, driver) =
             MultiplexedConnection::new_with_config(info, socket.stream(), settings).await?;
-        let mut driver: Option<Driver> = Some(Box::pin(driver));
+        let mut driver: Option<Driver> = Some(Mutex::new(Box::pin(driver)));
 
         // The crate's handshake ignores what it can't use: a server that wants a password, is still
         // loading or is full would only say so to the first user. DBSIZE asks for all of these.
@@ -341,10 +342,11 @@ async fn drive<T>(
 
 /// A driver that has ended has failed its request, which wakes this task.
 fn poll_driver(driver: &mut Option<Driver>, context: &mut Context<'_>) {
-    if let Some(running) = driver
-        && running.as_mut().poll(context).is_ready()
-    {
-        *driver = None;
+    if let Some(running) = driver {
+        let running = running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if running.as_mut().poll(context).is_ready() {
+            *driver = None;
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub trait Slots: Send + Sync + 'static {
     /// What opens the links.
     type Dial: Dial;
     /// A link with its slot. Dropping it gives both back, anywhere, at once.
-    type Guard: DerefMut<Target = <Self::Dial as Dial>::Link> + Send + 'static;
+    type Guard: DerefMut<Target = <Self::Dial as Dial>::Link> + Send + Sync + 'static;
 
     /// Waits in line for a slot, first come first served, and opens a link where none is idle.
     /// Dropping the future loses neither slot nor link.

@@ -123,7 +123,7 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 /// Both request methods of [`ConnectionLike`] may be dropped at any await; afterwards the
 /// connection must still give each reply to its own request (CMD-1), or refuse to work.
 /// A backend adds no time-out to a request: [`PooledConnection`](crate::PooledConnection) does.
-pub trait Connection: ConnectionLike + Send {
+pub trait Connection: ConnectionLike + Send + Sync {
     /// Gives it back. A connection that is boxed from birth goes on in the same box, so that taking
     /// one out and giving it back allocates nothing. Layers pass it on.
     fn give_back(self: Box<Self>) {}

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -35,9 +34,8 @@ use crate::{
 /// - A command that failed without a reply is never sent again; [`CommandError`] tells whether it
 ///   may have been executed.
 pub struct PooledConnection {
-    /// `None` only once it was detached. Hardly ever locked: the mutex makes this type `Sync`, which
-    /// `AsyncCommands` asks for, whatever the backend's connection is.
-    connection: Mutex<Option<Box<dyn Connection>>>,
+    /// `None` only once it was detached.
+    connection: Option<Box<dyn Connection>>,
     response_timeout: Limit,
     session: Session,
     standing: Standing,
@@ -60,7 +58,7 @@ impl PooledConnection {
         guards: Guards,
     ) -> Self {
         PooledConnection {
-            connection: Mutex::new(Some(connection)),
+            connection: Some(connection),
             response_timeout,
             session: Session::default(),
             standing: match guards {
@@ -78,7 +76,7 @@ impl PooledConnection {
     /// [`PoolError::Unsupported`] where the backend can't ([`crate::Capabilities::detach`]); the
     /// connection is closed then.
     pub fn detach(mut self) -> Result<DetachedConnection, PoolError> {
-        match self.connection().take() {
+        match self.connection.take() {
             Some(connection) => Ok(DetachedConnection::new(connection.detach()?)),
             None => Err(PoolError::Closed),
         }
@@ -129,21 +127,15 @@ impl PooledConnection {
         if self.standing == Standing::Good {
             self.standing = Standing::Condemned(reason);
         }
-        if let Some(connection) = self.connection() {
+        if let Some(connection) = &mut self.connection {
             connection.condemn(reason);
         }
-    }
-
-    fn connection(&mut self) -> &mut Option<Box<dyn Connection>> {
-        self.connection
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The backend's connection itself, where nothing is to stand before it.
     fn bare(&mut self) -> Option<&mut Box<dyn Connection>> {
         match self.standing {
-            Standing::Bare => self.connection().as_mut(),
+            Standing::Bare => self.connection.as_mut(),
             _ => None,
         }
     }
@@ -159,7 +151,7 @@ impl PooledConnection {
     }
 
     fn usable(&mut self) -> Result<&mut Box<dyn Connection>, CloseReason> {
-        match (self.standing, self.connection()) {
+        match (self.standing, &mut self.connection) {
             (Standing::Condemned(reason), _) => Err(reason),
             (_, Some(connection)) => Ok(connection),
             (_, None) => Err(CloseReason::Detached),
@@ -286,11 +278,8 @@ impl ConnectionLike for PooledConnection {
     }
 
     fn get_db(&self) -> i64 {
-        let connection = self.connection.lock();
-        let connection = connection.unwrap_or_else(PoisonError::into_inner);
-        connection
-            .as_ref()
-            .map_or(0, |connection| connection.get_db())
+        let connection = self.connection.as_ref();
+        connection.map_or(0, |connection| connection.get_db())
     }
 }
 
@@ -300,7 +289,7 @@ impl Drop for PooledConnection {
         if !self.session.is_clean() {
             self.condemn(CloseReason::SessionChanged);
         }
-        if let Some(connection) = self.connection().take() {
+        if let Some(connection) = self.connection.take() {
             connection.give_back();
         }
     }
@@ -318,7 +307,7 @@ impl fmt::Debug for PooledConnection {
 impl PooledConnection {
     /// A command sent with `set_no_response` may be answered all the same.
     fn note_unawaited_reply(&mut self) {
-        if let Some(connection) = self.connection() {
+        if let Some(connection) = &mut self.connection {
             connection.owe_reply();
         }
     }
@@ -359,7 +348,7 @@ impl Drop for RequestGuard<'_> {
         }
         if self.blocks {
             self.holder.condemn(CloseReason::Cancelled);
-        } else if let Some(connection) = self.holder.connection() {
+        } else if let Some(connection) = &mut self.holder.connection {
             connection.owe_reply();
         }
     }

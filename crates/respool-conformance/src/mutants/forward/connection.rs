@@ -3,7 +3,7 @@ use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_core::{CloseReason, Connection, Detached, PoolError};
 
 /// What a mutant's connections do otherwise than healthy ones.
-pub(in crate::mutants) trait SpoilConnection: Send + 'static {
+pub(in crate::mutants) trait SpoilConnection: Send + Sync + 'static {
     fn request<'a>(
         &'a mut self,
         healthy: &'a mut dyn Connection,
