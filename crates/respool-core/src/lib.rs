@@ -15,6 +15,7 @@ mod config;
 mod detached_connection;
 mod error;
 mod limit;
+mod loan;
 mod pool;
 mod pooled_connection;
 mod retry;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::limit::Limit;
+use crate::loan::Loan;
 use crate::{
     Backend, BackendInfo, Capabilities, Client, Connection, Deadline, PlaceInLine, PoolConfig,
     PoolError, PooledConnection, Status, Taken,
@@ -47,7 +48,7 @@ impl Pool {
             handle: Arc::new(Handle {
                 backend: Box::new(backend),
                 get_timeout: Limit::new(config.get_timeout),
-                response_timeout: Limit::new(config.response_timeout),
+                loan: Loan::new(config.response_timeout, guards),
                 config,
                 guards,
             }),
@@ -147,7 +148,7 @@ impl Pool {
     }
 
     fn lend(&self, connection: Box<dyn Connection>) -> PooledConnection {
-        PooledConnection::new(connection, self.handle.response_timeout, self.handle.guards)
+        PooledConnection::new(connection, self.handle.loan)
     }
 
     pub(crate) fn guards(&self) -> Guards {
@@ -281,7 +282,8 @@ struct Handle {
     backend: Box<dyn Backend>,
     config: PoolConfig,
     get_timeout: Limit,
-    response_timeout: Limit,
+    /// How every loan begins.
+    loan: Loan,
     guards: Guards,
 }
 

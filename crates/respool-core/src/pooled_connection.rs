@@ -11,11 +11,10 @@ use redis::{
 use tokio::runtime::Handle;
 
 use crate::command_error::{command_name, pipeline_name};
-use crate::limit::Limit;
-use crate::pool::Guards;
+use crate::loan::{Loan, Standing};
 use crate::{
     Begun, Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection,
-    PoolError, Session, SessionEffect,
+    PoolError, SessionEffect,
 };
 
 /// A connection taken out of a pool, for its holder alone. Dropping it gives it back, wherever
@@ -36,35 +35,14 @@ use crate::{
 pub struct PooledConnection {
     /// `None` only once it was detached.
     connection: Option<Box<dyn Connection>>,
-    response_timeout: Limit,
-    session: Session,
-    standing: Standing,
-}
-
-/// How it stands with a connection that is lent. One byte: each task that waits for a connection has
-/// room for a [`PooledConnection`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Good,
-    /// Nothing stands before the backend's connection ([`crate::Pool::bare`]).
-    Bare,
-    Condemned(CloseReason),
+    loan: Loan,
 }
 
 impl PooledConnection {
-    pub(crate) fn new(
-        connection: Box<dyn Connection>,
-        response_timeout: Limit,
-        guards: Guards,
-    ) -> Self {
+    pub(crate) fn new(connection: Box<dyn Connection>, loan: Loan) -> Self {
         PooledConnection {
             connection: Some(connection),
-            response_timeout,
-            session: Session::default(),
-            standing: match guards {
-                Guards::On => Standing::Good,
-                Guards::Off => Standing::Bare,
-            },
+            loan,
         }
     }
 
@@ -117,15 +95,15 @@ impl PooledConnection {
     /// Whether this connection has failed or was given up: commands on it are refused, and it
     /// won't be given back to the pool.
     pub fn is_condemned(&self) -> bool {
-        matches!(self.standing, Standing::Condemned(_))
+        matches!(self.loan.standing, Standing::Condemned(_))
     }
 
     fn condemn(&mut self, reason: CloseReason) {
         if self.is_condemned() {
             return;
         }
-        if self.standing == Standing::Good {
-            self.standing = Standing::Condemned(reason);
+        if self.loan.standing == Standing::Good {
+            self.loan.standing = Standing::Condemned(reason);
         }
         if let Some(connection) = &mut self.connection {
             connection.condemn(reason);
@@ -134,7 +112,7 @@ impl PooledConnection {
 
     /// The backend's connection itself, where nothing is to stand before it.
     fn bare(&mut self) -> Option<&mut Box<dyn Connection>> {
-        match self.standing {
+        match self.loan.standing {
             Standing::Bare => self.connection.as_mut(),
             _ => None,
         }
@@ -142,7 +120,7 @@ impl PooledConnection {
 
     /// How long to wait for a reply: a command's own time-out governs (CMD-3).
     fn reply_limit(&self, blocking: Blocking) -> Option<Duration> {
-        let limit = self.response_timeout.get();
+        let limit = self.loan.response_timeout.get();
         match blocking {
             Blocking::No => limit,
             Blocking::For(own) => limit.map(|limit| limit.saturating_add(own)),
@@ -151,7 +129,7 @@ impl PooledConnection {
     }
 
     fn usable(&mut self) -> Result<&mut Box<dyn Connection>, CloseReason> {
-        match (self.standing, &mut self.connection) {
+        match (self.loan.standing, &mut self.connection) {
             (Standing::Condemned(reason), _) => Err(reason),
             (_, Some(connection)) => Ok(connection),
             (_, None) => Err(CloseReason::Detached),
@@ -196,7 +174,7 @@ impl ConnectionLike for PooledConnection {
             let limit = self.reply_limit(effect.blocking);
             if effect.session != SessionEffect::None {
                 let database = self.get_db();
-                self.session.note(effect.session, database);
+                self.loan.session.note(effect.session, database);
             }
 
             let mut request = RequestGuard::new(self, effect.blocking != Blocking::No);
@@ -243,11 +221,11 @@ impl ConnectionLike for PooledConnection {
             }
             in_a_runtime()?;
             let database = self.get_db();
-            let mut limit = self.response_timeout.get();
+            let mut limit = self.loan.response_timeout.get();
             let mut blocks = false;
             for command in pipeline.cmd_iter() {
                 let effect = CommandEffect::of(command);
-                self.session.note(effect.session, database);
+                self.loan.session.note(effect.session, database);
                 // Inside MULTI nothing blocks at the server.
                 if effect.blocking != Blocking::No && !pipeline.is_transaction() {
                     blocks = true;
@@ -286,7 +264,7 @@ impl ConnectionLike for PooledConnection {
 impl Drop for PooledConnection {
     fn drop(&mut self) {
         // Always clean where there are no guards: nothing is noted there.
-        if !self.session.is_clean() {
+        if !self.loan.session.is_clean() {
             self.condemn(CloseReason::SessionChanged);
         }
         if let Some(connection) = self.connection.take() {
@@ -298,7 +276,7 @@ impl Drop for PooledConnection {
 impl fmt::Debug for PooledConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")
-            .field("session", &self.session)
+            .field("session", &self.loan.session)
             .field("is_condemned", &self.is_condemned())
             .finish_non_exhaustive()
     }

@@ -1,0 +1,41 @@
+use std::time::Duration;
+
+use crate::limit::Limit;
+use crate::pool::Guards;
+use crate::{CloseReason, Session};
+
+/// What a [`crate::PooledConnection`] knows of itself, besides the backend's connection.
+///
+/// One word, which is copied as one: a word that was written in pieces makes the processor wait when it
+/// is read as a whole, and that was a tenth of the time of get and drop.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+pub(crate) struct Loan {
+    pub(crate) response_timeout: Limit,
+    pub(crate) session: Session,
+    pub(crate) standing: Standing,
+}
+
+/// How it stands with a connection that is lent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Good,
+    /// Nothing stands before the backend's connection ([`crate::Pool::bare`]).
+    Bare,
+    Condemned(CloseReason),
+}
+
+impl Loan {
+    pub(crate) fn new(response_timeout: Option<Duration>, guards: Guards) -> Self {
+        Loan {
+            response_timeout: Limit::new(response_timeout),
+            session: Session::default(),
+            standing: match guards {
+                Guards::On => Standing::Good,
+                Guards::Off => Standing::Bare,
+            },
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Loan>() == 8);
