@@ -123,6 +123,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 /// Both request methods of [`ConnectionLike`] may be dropped at any await; afterwards the
 /// connection must still give each reply to its own request (CMD-1), or refuse to work.
 /// A backend adds no time-out to a request: [`PooledConnection`](crate::PooledConnection) does.
+///
+/// It is `Sync`, because `redis::AsyncCommands` asks that of what a user holds. What is not, such as a
+/// future that is only `Send`, goes behind a mutex that is never locked (`Mutex::get_mut`).
 pub trait Connection: ConnectionLike + Send + Sync {
     /// Gives it back. A connection that is boxed from birth goes on in the same box, so that taking
     /// one out and giving it back allocates nothing. Layers pass it on.

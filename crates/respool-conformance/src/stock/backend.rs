@@ -12,7 +12,7 @@ use respool_core::{
 };
 
 /// A connection as the library hands it out, under the redis crate's trait.
-pub(super) type Taken = Box<dyn ConnectionLike + Send>;
+pub(super) type Taken = Box<dyn ConnectionLike + Send + Sync>;
 
 /// A library's pool or client: as little as a check needs. Its `Debug` is that of what a user of
 /// the library holds.
