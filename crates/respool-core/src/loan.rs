@@ -13,16 +13,8 @@ use crate::{CloseReason, Session};
 pub(crate) struct Loan {
     pub(crate) response_timeout: Limit,
     pub(crate) session: Session,
-    pub(crate) standing: Standing,
-}
-
-/// How it stands with a connection that is lent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Good,
-    /// Nothing stands before the backend's connection ([`crate::Pool::bare`]).
-    Bare,
-    Condemned(CloseReason),
+    pub(crate) condemned: Option<CloseReason>,
+    pub(crate) guards: Guards,
 }
 
 impl Loan {
@@ -30,10 +22,8 @@ impl Loan {
         Loan {
             response_timeout: Limit::new(response_timeout),
             session: Session::default(),
-            standing: match guards {
-                Guards::On => Standing::Good,
-                Guards::Off => Standing::Bare,
-            },
+            condemned: None,
+            guards,
         }
     }
 }

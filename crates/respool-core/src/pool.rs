@@ -220,14 +220,11 @@ impl<'a> Get<'a> {
         let backend = &*pool.handle.backend;
         if !matches!(self.stage, Stage::OutOfLine(Some(_))) {
             if let Some(line) = backend.line() {
-                let mut place = match std::mem::replace(&mut self.stage, Stage::NEW) {
-                    Stage::InLine(place) => Some(place),
-                    _ => None,
+                let limit = self.limit.get();
+                let taken = {
+                    let mut moved = Moved::out_of(&mut self.stage);
+                    line.poll_take(&mut moved.place, limit, context)
                 };
-                let taken = line.poll_take(&mut place, self.limit.get(), context);
-                if let Some(place) = place {
-                    self.stage = Stage::InLine(place);
-                }
                 match ready!(taken)? {
                     Taken::Connection(connection) => return Poll::Ready(Ok(pool.lend(connection))),
                     Taken::Later(later) => self.stage = Stage::later(later),
@@ -254,6 +251,30 @@ impl<'a> Get<'a> {
             && let Some(line) = self.pool.handle.backend.line()
         {
             line.leave(place);
+        }
+    }
+}
+
+/// A place while the line looks at it. It comes back, if it is one still, also where that panics.
+struct Moved<'s, 'a> {
+    stage: &'s mut Stage<'a>,
+    place: Option<PlaceInLine>,
+}
+
+impl<'s, 'a> Moved<'s, 'a> {
+    fn out_of(stage: &'s mut Stage<'a>) -> Self {
+        let place = match std::mem::replace(stage, Stage::NEW) {
+            Stage::InLine(place) => Some(place),
+            _ => None,
+        };
+        Moved { stage, place }
+    }
+}
+
+impl Drop for Moved<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            *self.stage = Stage::InLine(place);
         }
     }
 }

@@ -11,7 +11,8 @@ use redis::{
 use tokio::runtime::Handle;
 
 use crate::command_error::{command_name, pipeline_name};
-use crate::loan::{Loan, Standing};
+use crate::loan::Loan;
+use crate::pool::Guards;
 use crate::{
     Begun, Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection,
     PoolError, SessionEffect,
@@ -95,16 +96,14 @@ impl PooledConnection {
     /// Whether this connection has failed or was given up: commands on it are refused, and it
     /// won't be given back to the pool.
     pub fn is_condemned(&self) -> bool {
-        matches!(self.loan.standing, Standing::Condemned(_))
+        self.loan.condemned.is_some()
     }
 
     fn condemn(&mut self, reason: CloseReason) {
         if self.is_condemned() {
             return;
         }
-        if self.loan.standing == Standing::Good {
-            self.loan.standing = Standing::Condemned(reason);
-        }
+        self.loan.condemned = Some(reason);
         if let Some(connection) = &mut self.connection {
             connection.condemn(reason);
         }
@@ -112,9 +111,9 @@ impl PooledConnection {
 
     /// The backend's connection itself, where nothing is to stand before it.
     fn bare(&mut self) -> Option<&mut Box<dyn Connection>> {
-        match self.loan.standing {
-            Standing::Bare => self.connection.as_mut(),
-            _ => None,
+        match self.loan.guards {
+            Guards::On => None,
+            Guards::Off => self.connection.as_mut(),
         }
     }
 
@@ -129,10 +128,10 @@ impl PooledConnection {
     }
 
     fn usable(&mut self) -> Result<&mut Box<dyn Connection>, CloseReason> {
-        match (self.loan.standing, &mut self.connection) {
-            (Standing::Condemned(reason), _) => Err(reason),
-            (_, Some(connection)) => Ok(connection),
-            (_, None) => Err(CloseReason::Detached),
+        match (self.loan.condemned, &mut self.connection) {
+            (Some(reason), _) => Err(reason),
+            (None, Some(connection)) => Ok(connection),
+            (None, None) => Err(CloseReason::Detached),
         }
     }
 
@@ -277,7 +276,7 @@ impl fmt::Debug for PooledConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledConnection")
             .field("session", &self.loan.session)
-            .field("is_condemned", &self.is_condemned())
+            .field("condemned", &self.loan.condemned)
             .finish_non_exhaustive()
     }
 }

@@ -24,6 +24,11 @@ impl Tick {
 /// Below this a tick more or less matters to a deadline.
 const SHORT: Duration = Duration::from_millis(500);
 
+/// Whether the coarse clock and that of [`Instant`] go alike for as long as a pool may live. On Linux
+/// both are CLOCK_MONOTONIC (`clock_gettime(2)`); elsewhere one may count the time that the machine
+/// sleeps, and the other not.
+const GO_ALIKE: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// Tells deadlines by ticks.
 pub(crate) struct Clock {
     /// The same moment by both clocks, from which all others are reckoned.
@@ -51,6 +56,7 @@ impl Clock {
         }
         let deadline = match limit {
             Some(limit) if limit < SHORT => Deadline::after(Some(limit)),
+            limit if !GO_ALIKE => Deadline::after(limit),
             limit => {
                 let (instant, began) = self.began;
                 let passed = tick.0.duration_since(began.0);

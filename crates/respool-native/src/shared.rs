@@ -108,6 +108,16 @@ impl Shared {
         self.pop_from(&mut self.slots())
     }
 
+    /// The same if it can be handed out as it is; else it stays where it is.
+    #[inline]
+    pub(crate) fn pop_warm(&self) -> Option<Box<NativeConnection>> {
+        let mut slots = self.slots();
+        match slots.idle.last_mut()?.is_warm() {
+            true => self.pop_from(&mut slots),
+            false => None,
+        }
+    }
+
     #[inline]
     pub(crate) fn pop_from(
         &self,

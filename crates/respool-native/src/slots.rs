@@ -139,6 +139,11 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Whether there is one on `home`.
+    pub(crate) fn has_timekeeper(&self, home: Id) -> bool {
+        self.timekeepers.iter().any(|(id, _)| *id == home)
+    }
+
     /// The timekeeper of `home` is due at that time, or gone.
     pub(crate) fn set_timekeeper(&mut self, home: Id, due: Option<Instant>) {
         self.timekeepers.retain(|(id, _)| *id != home);
@@ -155,15 +160,24 @@ impl<T> Slots<T> {
     ///
     /// Each runtime dials for its own callers: one that nobody drives holds up nobody else (LIFE-5).
     pub(crate) fn needs_one_more(&mut self, home: Id) -> bool {
-        let wanted = match self.failures {
-            0 => self.queue.len(),
-            _ => self.queue.len().min(1),
-        };
-        let needed = self.has_room() && self.dialling(home) < wanted;
+        let needed = self.wants_one_more(home, 0);
         if needed {
             self.began_to_dial(home);
         }
         needed
+    }
+
+    /// Whether that would be so with `newcomers` more in line.
+    pub(crate) fn wants_one_more(&self, home: Id, newcomers: usize) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let waiting = self.queue.len() + newcomers;
+        let wanted = match self.failures {
+            0 => waiting,
+            _ => waiting.min(1),
+        };
+        self.dialling(home) < wanted
     }
 
     pub(crate) fn began_to_dial(&mut self, home: Id) {

@@ -19,14 +19,10 @@ use crate::places::Place;
 impl Line for Native {
     fn take_at_once(&self) -> Option<Box<dyn Connection>> {
         // In a crowd nothing is idle, as a rule: what waiting takes is made before the lock is taken.
-        if self.shared.is_crowded() {
+        if self.shared.is_crowded() || !self.upkeep.runs() {
             return None;
         }
-        let mut connection = self.shared.pop()?;
-        if connection.is_warm() && self.upkeep.runs() {
-            return Some(connection);
-        }
-        self.put_aside(connection)
+        Some(self.shared.pop_warm()?)
     }
 
     fn poll_take<'a>(
@@ -44,7 +40,12 @@ impl Line for Native {
         };
         match self.shared.ask(known, context) {
             Asked::Wait => Poll::Pending,
-            Asked::Refused(error) => Poll::Ready(Err(error)),
+            Asked::Refused(error) => {
+                if let Some(place) = place.take() {
+                    self.leave(place);
+                }
+                Poll::Ready(Err(error))
+            }
             Asked::Told(word) => {
                 let deadline = known.deadline();
                 if let Some(own) = place.take().and_then(PlaceInLine::into) {
@@ -63,13 +64,6 @@ impl Line for Native {
 }
 
 impl Native {
-    /// Back to where it was: it has to be seen to, by somebody who may take his time.
-    #[cold]
-    fn put_aside(&self, connection: Box<NativeConnection>) -> Option<Box<dyn Connection>> {
-        Shared::take_back(connection);
-        None
-    }
-
     /// Joins the line, unless there is something to be had at once.
     #[inline(never)]
     fn poll_join<'a>(
@@ -95,7 +89,8 @@ impl Native {
                 }
                 Poll::Pending
             }
-            Err(word) => Poll::Ready(self.answer(word, || deadline)),
+            Err(Unjoined::Word(word)) => Poll::Ready(self.answer(word, || deadline)),
+            Err(Unjoined::NoRuntime) => Poll::Ready(Err(PoolError::NoRuntime)),
         }
     }
 
@@ -237,33 +232,44 @@ enum Asked {
     Refused(PoolError),
 }
 
+/// Why somebody didn't join the line.
+enum Unjoined {
+    /// There was something for him at once.
+    Word(Word<Box<NativeConnection>>),
+    NoRuntime,
+}
+
 impl Shared {
-    /// Joins the line, and dials where that is needed; or what there was to be had instead.
-    fn join(
-        self: &Arc<Self>,
-        place: &Arc<Place>,
-        home: Id,
-        at_head: bool,
-    ) -> Result<(), Word<Box<NativeConnection>>> {
+    /// Joins the line, and dials where that is needed; or why not. `home` is the runtime that the
+    /// caller seems to be on.
+    fn join(self: &Arc<Self>, place: &Arc<Place>, home: Id, at_head: bool) -> Result<(), Unjoined> {
         let mut slots = self.slots();
-        let has_room = slots.has_room();
-        if has_room
-            && slots.idle.is_empty()
-            && let Some(error) = slots.refusal()
-        {
-            return Err(Word::Failed(Box::new(error)));
+        let mut home = home;
+        let deadline = place.deadline();
+        if slots.idle.is_empty() {
+            if slots.has_room()
+                && let Some(error) = slots.refusal()
+            {
+                return Err(Unjoined::Word(Word::Failed(Box::new(error))));
+            }
+            // A task that blocks on another runtime spawns there.
+            let spawns = deadline.is_some() && !slots.has_timekeeper(home);
+            if spawns || slots.wants_one_more(home, 1) {
+                let here = Handle::try_current().map_err(|_| Unjoined::NoRuntime)?;
+                home = here.id();
+            }
         }
         match slots.join(place, at_head) {
             Joined::Line => {}
             Joined::Served(connection) => {
                 self.watch_idle(slots.idle.len());
-                return Err(Word::Given(connection));
+                return Err(Unjoined::Word(Word::Given(connection)));
             }
-            Joined::Closed => return Err(Word::Closed),
+            Joined::Closed => return Err(Unjoined::Word(Word::Closed)),
         }
         self.note_crowd();
-        let timekeeper = place.deadline().map(|at| slots.needs_timekeeper(home, at));
-        let dials = has_room && slots.needs_one_more(home);
+        let timekeeper = deadline.map(|at| slots.needs_timekeeper(home, at));
+        let dials = slots.needs_one_more(home);
         drop(slots);
         if let Some(timekeeper) = timekeeper {
             self.keep_time(home, timekeeper);
@@ -288,7 +294,9 @@ impl Shared {
             if let Some(error) = slots.refusal() {
                 return Asked::Refused(error.into());
             }
-            let here = Handle::current().id();
+            let Ok(here) = Handle::try_current().map(|here| here.id()) else {
+                return Asked::Refused(PoolError::NoRuntime);
+            };
             if slots.needs_one_more(here) {
                 drop(slots);
                 self.dial(here);
@@ -326,7 +334,8 @@ impl Future for Waiting<'_> {
                     self.place = Some(place);
                     Poll::Pending
                 }
-                Err(word) => Poll::Ready(Ok(word)),
+                Err(Unjoined::Word(word)) => Poll::Ready(Ok(word)),
+                Err(Unjoined::NoRuntime) => Poll::Ready(Err(PoolError::NoRuntime)),
             };
         };
         match self.shared.ask(place, context) {
