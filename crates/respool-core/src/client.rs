@@ -4,6 +4,7 @@ use redis::aio::ConnectionLike;
 use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::pool::Guards;
+use crate::pooled_connection::not_empty;
 use crate::{
     Blocking, CommandEffect, CommandError, Pool, PoolError, Retry, Session, SessionEffect,
     Whereabouts,
@@ -63,6 +64,7 @@ impl Client {
         if self.pool.guards() == Guards::Off {
             return self.pool.get().await?.req_packed_command(command).await;
         }
+        not_empty(command)?;
         let effect = CommandEffect::of(command);
         if effect.session != SessionEffect::None {
             return Err(self.refusal(command));
@@ -89,11 +91,15 @@ impl Client {
                 .await;
         }
         let mut session = Session::default();
-        let mut blocks = false;
+        // What leaves its session clean in the end goes over a connection of its own: the server may
+        // refuse the second half.
+        let mut is_plain = true;
         for command in pipeline.cmd_iter() {
+            not_empty(command)?;
             let effect = CommandEffect::of(command);
             session.note(effect.session, self.get_db());
-            blocks |= effect.blocking != Blocking::No && !pipeline.is_transaction();
+            is_plain &= effect.session == SessionEffect::None;
+            is_plain &= effect.blocking == Blocking::No || pipeline.is_transaction();
             if effect.session == SessionEffect::Changes {
                 return Err(self.refusal(command));
             }
@@ -106,7 +112,7 @@ impl Client {
             return Err(self.refusal(command));
         }
         match self.pool.backend().lane() {
-            Some(lane) if !blocks => lane.request_pipeline(pipeline, offset, count).await,
+            Some(lane) if is_plain => lane.request_pipeline(pipeline, offset, count).await,
             _ => {
                 let mut connection = self.pool.get().await?;
                 connection
@@ -144,7 +150,9 @@ impl ConnectionLike for Client {
         // The common case, without a future around the lane's own.
         match self.pool.backend().lane() {
             Some(lane)
-                if self.pool.guards() == Guards::On && CommandEffect::of(command).is_plain() =>
+                if self.pool.guards() == Guards::On
+                    && CommandEffect::of(command).is_plain()
+                    && not_empty(command).is_ok() =>
             {
                 lane.request(command, &mut self.here)
             }

@@ -187,11 +187,14 @@ impl ConnectionLike for PooledConnection {
             // Dropped here: the guard tells the connection that a reply is owed, or closes it.
             let outcome = match connection.begin(command) {
                 Some(begun) => in_place(limit, &mut **connection, begun).await,
-                None => match in_a_runtime() {
+                None => match in_a_runtime()
+                    .map_err(Into::into)
+                    .and_then(|()| not_empty(command))
+                {
                     Ok(()) => within(limit, connection.req_packed_command(command)).await,
                     Err(error) => {
                         request.finish();
-                        return Err(error.into());
+                        return Err(error);
                     }
                 },
             };
@@ -219,14 +222,18 @@ impl ConnectionLike for PooledConnection {
                     .await;
             }
             in_a_runtime()?;
+            pipeline.cmd_iter().try_for_each(not_empty)?;
             let database = self.get_db();
             let mut limit = self.loan.response_timeout.get();
             let mut blocks = false;
+            // Inside MULTI nothing blocks at the server, unless a command ends that.
+            let is_queued = pipeline.is_transaction()
+                && (pipeline.cmd_iter())
+                    .all(|command| CommandEffect::of(command).session == SessionEffect::None);
             for command in pipeline.cmd_iter() {
                 let effect = CommandEffect::of(command);
                 self.loan.session.note(effect.session, database);
-                // Inside MULTI nothing blocks at the server.
-                if effect.blocking != Blocking::No && !pipeline.is_transaction() {
+                if effect.blocking != Blocking::No && !is_queued {
                     blocks = true;
                     limit = match (limit, effect.blocking) {
                         (Some(limit), Blocking::For(own)) => Some(limit.saturating_add(own)),
@@ -328,6 +335,14 @@ impl Drop for RequestGuard<'_> {
         } else if let Some(connection) = &mut self.holder.connection {
             connection.owe_reply();
         }
+    }
+}
+
+/// The server doesn't answer a command without a name: what waits for its reply would be given another's.
+pub(crate) fn not_empty(command: &Cmd) -> RedisResult<()> {
+    match command.args_iter().next() {
+        Some(_) => Ok(()),
+        None => Err((ErrorKind::Client, "empty command").into()),
     }
 }
 

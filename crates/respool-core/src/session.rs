@@ -102,19 +102,29 @@ impl Session {
     const WATCHING: u8 = 4;
     const CHANGED: u8 = 8;
 
-    /// Takes note of a command that is being sent on a connection configured for `database`.
+    /// Takes note of a command that is being sent on a connection configured for `database`. What the
+    /// server may refuse, or do later, takes nothing back: EXEC without MULTI leaves what is watched,
+    /// and what stands in a transaction may be discarded.
     pub fn note(&mut self, effect: SessionEffect, database: i64) {
+        let is_in_transaction = self.0 & Self::IN_TRANSACTION != 0;
         match effect {
             SessionEffect::None => {}
-            SessionEffect::SelectsDatabase(selected) if selected == Some(database) => {
+            SessionEffect::SelectsDatabase(selected) if selected != Some(database) => {
+                self.0 |= Self::OTHER_DATABASE;
+            }
+            SessionEffect::OpensTransaction => self.0 |= Self::IN_TRANSACTION,
+            SessionEffect::Watches => self.0 |= Self::WATCHING,
+            SessionEffect::Changes => self.0 |= Self::CHANGED,
+            SessionEffect::EndsTransaction if is_in_transaction => {
+                self.0 &= !(Self::IN_TRANSACTION | Self::WATCHING);
+            }
+            SessionEffect::SelectsDatabase(_) if !is_in_transaction => {
                 self.0 &= !Self::OTHER_DATABASE;
             }
-            SessionEffect::SelectsDatabase(_) => self.0 |= Self::OTHER_DATABASE,
-            SessionEffect::OpensTransaction => self.0 |= Self::IN_TRANSACTION,
-            SessionEffect::EndsTransaction => self.0 &= !(Self::IN_TRANSACTION | Self::WATCHING),
-            SessionEffect::Watches => self.0 |= Self::WATCHING,
-            SessionEffect::Unwatches => self.0 &= !Self::WATCHING,
-            SessionEffect::Changes => self.0 |= Self::CHANGED,
+            SessionEffect::Unwatches if !is_in_transaction => self.0 &= !Self::WATCHING,
+            SessionEffect::EndsTransaction
+            | SessionEffect::SelectsDatabase(_)
+            | SessionEffect::Unwatches => {}
         }
     }
 
@@ -161,15 +171,17 @@ fn lookup<'a>(name: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> Com
 
         // Transactions, which end what they began.
         b"MULTI" => CommandEffect::session(SessionEffect::OpensTransaction),
-        b"EXEC" | b"DISCARD" => CommandEffect::session(SessionEffect::EndsTransaction),
+        b"EXEC" | b"DISCARD" => alone(arguments, SessionEffect::EndsTransaction),
         b"WATCH" => CommandEffect::session(SessionEffect::Watches),
-        b"UNWATCH" => CommandEffect::session(SessionEffect::Unwatches),
+        b"UNWATCH" => alone(arguments, SessionEffect::Unwatches),
 
-        b"SELECT" => CommandEffect::session(SessionEffect::SelectsDatabase(
-            arguments
-                .next()
-                .and_then(|database| std::str::from_utf8(database).ok()?.parse().ok()),
-        )),
+        b"SELECT" => {
+            let database = arguments.next().and_then(number);
+            alone(arguments, SessionEffect::SelectsDatabase(database))
+        }
+
+        // For these names the server closes the connection: to it they are HTTP.
+        b"POST" | b"HOST:" => CommandEffect::session(SessionEffect::Changes),
 
         b"AUTH" | b"HELLO" | b"RESET" | b"QUIT" | b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE"
         | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE" | b"SUNSUBSCRIBE" | b"MONITOR" | b"READONLY"
@@ -193,6 +205,21 @@ fn lookup<'a>(name: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> Com
         b"SCRIPT" => subcommand(arguments.next(), &[b"DEBUG"]),
         _ => CommandEffect::PLAIN,
     }
+}
+
+/// What has this effect only without a word more: the server refuses it then, and what was before stays.
+fn alone<'a>(mut more: impl Iterator<Item = &'a [u8]>, effect: SessionEffect) -> CommandEffect {
+    CommandEffect::session(match more.next() {
+        None => effect,
+        Some(_) => SessionEffect::Changes,
+    })
+}
+
+/// A number as the server reads one, which takes neither a sign nor a zero too many.
+fn number(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let number = text.parse::<i64>().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 fn subcommand(name: Option<&[u8]>, changing: &[&[u8]]) -> CommandEffect {
@@ -233,7 +260,8 @@ fn milliseconds(argument: Option<&[u8]>) -> Blocking {
     block_for(argument, 1e-3)
 }
 
-/// A time-out that can't be read will be refused by the server, which takes no time.
+/// A time-out that can't be read here may be one for the server, which reads `0x5`. It is taken for one
+/// without end.
 fn block_for(argument: Option<&[u8]>, unit_in_seconds: f64) -> Blocking {
     let number = argument
         .and_then(|bytes| std::str::from_utf8(bytes).ok())
@@ -245,7 +273,7 @@ fn block_for(argument: Option<&[u8]>, unit_in_seconds: f64) -> Blocking {
             Err(_) if number > 0.0 => Blocking::Forever,
             Err(_) => Blocking::No,
         },
-        None => Blocking::No,
+        None => Blocking::Forever,
     }
 }
 
@@ -307,6 +335,34 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_refuses_takes_nothing_back() {
+        let after = |commands: &[&str]| {
+            let mut session = Session::default();
+            for words in commands {
+                let mut command = Cmd::new();
+                command.arg(words.split(' ').collect::<Vec<_>>());
+                session.note(CommandEffect::of(&command).session, 0);
+            }
+            session.is_clean()
+        };
+        for commands in [
+            &["WATCH key", "EXEC"][..],
+            &["WATCH key", "DISCARD"],
+            &["WATCH key", "UNWATCH all"],
+            &["WATCH key", "MULTI", "UNWATCH"],
+            &["MULTI", "EXEC now"],
+            &["SELECT 1", "SELECT +0"],
+            &["SELECT 1", "SELECT 00"],
+            &["SELECT 1", "SELECT 0 0"],
+            &["SELECT 1", "MULTI", "SELECT 0", "DISCARD"],
+            &["SELECT x"],
+        ] {
+            assert!(!after(commands), "{commands:?}");
+        }
+        assert!(after(&["WATCH key", "MULTI", "SELECT 0", "EXEC"]));
+    }
+
+    #[test]
     fn blocking_commands_tell_their_own_timeout() {
         let blocking = |words: &[&str]| {
             let mut command = cmd(words[0]);
@@ -336,6 +392,8 @@ mod tests {
             blocking(&["XREADGROUP", "GROUP", "block", "c", "STREAMS", "s", ">"]),
             Blocking::No
         );
-        assert_eq!(blocking(&["BLPOP", "list", "soon"]), Blocking::No);
+        for unread in ["soon", "0x5"] {
+            assert_eq!(blocking(&["BLPOP", "list", unread]), Blocking::Forever);
+        }
     }
 }

@@ -2,8 +2,8 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use fastrand::Rng;
-use redis::RedisError;
 use redis::aio::ConnectionLike;
+use redis::{Cmd, ErrorKind, RedisError, Value, pipe};
 use respool_core::{CommandError, Pool, PoolConfig};
 use tokio::task::JoinSet;
 
@@ -35,6 +35,10 @@ pub(crate) fn nobody_gets_anothers_reply(trial: &Trial) -> Finding {
         for key in question::keys() {
             Question::set(key).ask(&mut pool.client()).await?;
         }
+        // A bare pool refuses nothing.
+        if !pool.is_bare() {
+            commands_without_a_name_shift_nothing(&pool).await?;
+        }
         let mut tally = storm(&pool, 0).await?;
         proxy.delay(Some(Duration::from_millis(1)));
         tally += storm(&trial.pool(patient(&proxy.url()))?, 100).await?;
@@ -53,6 +57,48 @@ pub(crate) fn nobody_gets_anothers_reply(trial: &Trial) -> Finding {
             "{right} replies right, {given_up} requests given up, {refused} refused after"
         ))
     })
+}
+
+/// The server reads on where a command has no name, and answers nothing.
+async fn commands_without_a_name_shift_nothing(pool: &Pool) -> Result<(), Broken> {
+    let nothing = Cmd::new();
+    let mut pipeline = pipe();
+    pipeline
+        .cmd("PING")
+        .add_command(nothing.clone())
+        .cmd("PING");
+    let mut atomic = pipeline.clone();
+    atomic.atomic();
+    let mut held = pool.get().await?;
+    let mut client = pool.client();
+    for (case, outcome) in [
+        ("held", nothing.query_async::<Value>(&mut held).await),
+        ("shared", nothing.query_async(&mut client).await),
+        ("held, in a pipeline", pipeline.query_async(&mut held).await),
+        (
+            "shared, in a pipeline",
+            pipeline.query_async(&mut client).await,
+        ),
+        (
+            "held, in a transaction",
+            atomic.query_async(&mut held).await,
+        ),
+        (
+            "shared, in a transaction",
+            atomic.query_async(&mut client).await,
+        ),
+    ] {
+        let is_refused = outcome
+            .as_ref()
+            .is_err_and(|it| it.kind() == ErrorKind::Client);
+        ensure!(
+            is_refused,
+            expected: "a command without a name to be refused, {case}",
+            seen: "{outcome:?}"
+        );
+    }
+    ask_everything(&mut held).await?;
+    ask_everything(&mut client).await
 }
 
 async fn storm(pool: &Pool, seed: u64) -> Result<Tally, Broken> {

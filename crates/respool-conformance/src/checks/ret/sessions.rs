@@ -55,6 +55,13 @@ pub(super) const CHANGES: &[Change] = &[
     Change::answered("HELLO 3", &[&["HELLO", "3"]]),
     Change::answered("HELLO 2 with AUTH and SETNAME", &[&["HELLO", "2", "AUTH", GUEST[0], GUEST[1], "SETNAME", "somebody"]]),
     Change::answered("READONLY", &[&["READONLY"]]),
+    Change::answered("WATCH, EXEC without MULTI", &[&["WATCH", WATCHED_KEY], &["EXEC"]]),
+    Change::answered("WATCH, DISCARD without MULTI", &[&["WATCH", WATCHED_KEY], &["DISCARD"]]),
+    Change::answered("WATCH, UNWATCH with a word too many", &[&["WATCH", WATCHED_KEY], &["UNWATCH", "all"]]),
+    Change::answered("MULTI, DISCARD with a word too many", &[&["MULTI"], &["DISCARD", "all"]]),
+    Change::answered("SELECT, and back in a transaction that is discarded", &[&["SELECT", "1"], &["MULTI"], &["SELECT", "0"], &["DISCARD"]]),
+    Change::answered("SELECT, and back by what is no number", &[&["SELECT", "1"], &["SELECT", "+0"]]),
+    Change::answered("SELECT, and back with a word too many", &[&["SELECT", "1"], &["SELECT", "0", "0"]]),
     Change::answered("RESET", &[&["CLIENT", "SETNAME", "somebody"], &["RESET"]]),
 ];
 

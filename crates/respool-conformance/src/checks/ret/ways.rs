@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, Value};
 use respool_core::{Pool, PoolError, PooledConnection};
 
@@ -14,21 +15,28 @@ use crate::Broken;
 pub(super) enum Way {
     OneByOne,
     InAPipeline,
+    /// The same through a shared client, which may have sent it over a connection that others share.
+    InAClientsPipeline,
     /// Each command is given up after its first poll, when it may have been sent.
     Cancelled,
 }
 
 impl Way {
-    pub(super) const ALL: [Way; 3] = [Way::OneByOne, Way::InAPipeline, Way::Cancelled];
+    pub(super) const ALL: [Way; 4] = [
+        Way::OneByOne,
+        Way::InAPipeline,
+        Way::InAClientsPipeline,
+        Way::Cancelled,
+    ];
 
-    /// Takes a connection, changes its session and gives it back. `Some` says who refused.
+    /// Changes the session of a connection, and leaves it to the pool. `Some` says who refused.
     pub(super) async fn make(self, change: &Change, pool: &Pool) -> Result<Option<String>, Broken> {
-        let mut connection = pool.get().await?;
         let outcome = match self {
-            Way::OneByOne => one_by_one(change, &mut connection).await,
-            Way::InAPipeline => in_a_pipeline(change, &mut connection).await,
+            Way::OneByOne => one_by_one(change, &mut pool.get().await?).await,
+            Way::InAPipeline => in_a_pipeline(change, &mut pool.get().await?).await,
+            Way::InAClientsPipeline => in_a_pipeline(change, &mut pool.client()).await,
             Way::Cancelled => {
-                cancelled(change, &mut connection).await;
+                cancelled(change, &mut pool.get().await?).await;
                 Ok(())
             }
         };
@@ -39,7 +47,10 @@ impl Way {
     }
 }
 
-async fn one_by_one(change: &Change, connection: &mut PooledConnection) -> Result<(), RedisError> {
+async fn one_by_one(
+    change: &Change,
+    connection: &mut (impl ConnectionLike + Send),
+) -> Result<(), RedisError> {
     for command in commands(change) {
         command.query_async::<Value>(connection).await?;
     }
@@ -49,7 +60,7 @@ async fn one_by_one(change: &Change, connection: &mut PooledConnection) -> Resul
 /// One without replies can't be in a pipeline, which waits for them.
 async fn in_a_pipeline(
     change: &Change,
-    connection: &mut PooledConnection,
+    connection: &mut (impl ConnectionLike + Send),
 ) -> Result<(), RedisError> {
     if !change.has_reply {
         return one_by_one(change, connection).await;
