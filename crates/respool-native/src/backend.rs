@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use respool_connect::Upkeep;
 use respool_core::{
     Backend, BackendEntry, BackendInfo, Capabilities, Connection, Deadline, Lane, Line, Pool,
-    PoolConfig, PoolError, Status, TimeoutKind,
+    PoolConfig, PoolError, Status,
 };
 
 use crate::lanes::Lanes;
@@ -65,24 +65,6 @@ pub(crate) struct Native {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upkeep: Upkeep<Keeper>,
     pub(crate) lanes: Arc<Lanes>,
-}
-
-impl Native {
-    pub(crate) fn timed_out(&self, deadline: Deadline) -> PoolError {
-        let status = self.shared.status();
-        let (last_error, dials) = {
-            let slots = self.shared.slots();
-            (slots.last_error.clone(), slots.dialling_in_all() > 0)
-        };
-        let phase = if status.in_use >= status.max_size {
-            TimeoutKind::Wait
-        } else if dials || status.connecting > 0 || last_error.is_some() {
-            TimeoutKind::Connect
-        } else {
-            TimeoutKind::Check
-        };
-        PoolError::timeout(phase, deadline.waited(), status, last_error)
-    }
 }
 
 #[async_trait]

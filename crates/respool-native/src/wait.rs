@@ -4,7 +4,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use respool_connect::Glance;
-use respool_core::{CloseReason, Connection, Deadline, Line, PlaceInLine, PoolError, Taken};
+use respool_core::{
+    CloseReason, Connection, Deadline, Line, PlaceInLine, PoolError, Taken, TimeoutKind,
+};
 use tokio::runtime::{Handle, Id};
 
 use crate::backend::Native;
@@ -106,7 +108,7 @@ impl Native {
             },
             Word::Failed(error) => Err((*error).into()),
             Word::Closed => Err(PoolError::Closed),
-            Word::TooLate => Err(self.timed_out(deadline())),
+            Word::TooLate => Err(self.shared.timed_out(deadline())),
         }
     }
 
@@ -133,15 +135,37 @@ impl Native {
         if Handle::try_current().is_err() {
             return Err(PoolError::NoRuntime);
         }
-        match deadline.limit(self.take_fit(first, deadline)).await {
+        match deadline.limit(self.shared.take_fit(first, deadline)).await {
             Some(Ok(connection)) => Ok(connection),
             Some(Err(error)) => Err(error),
-            None => Err(self.timed_out(deadline)),
+            None => Err(self.shared.timed_out(deadline)),
         }
     }
+}
 
+impl Shared {
+    pub(crate) fn timed_out(&self, deadline: Deadline) -> PoolError {
+        let status = self.status();
+        let (last_error, dials) = {
+            let slots = self.slots();
+            (slots.last_error.clone(), slots.dialling_in_all() > 0)
+        };
+        let phase = if status.in_use >= status.max_size {
+            TimeoutKind::Wait
+        } else if dials || status.connecting > 0 || last_error.is_some() {
+            TimeoutKind::Connect
+        } else {
+            TimeoutKind::Check
+        };
+        PoolError::timeout(phase, deadline.waited(), status, last_error)
+    }
+}
+
+impl Shared {
+    /// Takes connections, `first` before others, until one is fit. Whatever it holds when it is dropped
+    /// goes back.
     pub(crate) async fn take_fit(
-        &self,
+        self: &Arc<Self>,
         first: Option<Box<NativeConnection>>,
         deadline: Deadline,
     ) -> Result<Box<NativeConnection>, PoolError> {
@@ -175,12 +199,12 @@ impl Native {
     }
 
     async fn wait(
-        &self,
+        self: &Arc<Self>,
         at_head: bool,
         deadline: Deadline,
     ) -> Result<Box<NativeConnection>, PoolError> {
         let waiting = Waiting {
-            shared: &self.shared,
+            shared: self,
             place: None,
             at_head,
             deadline,

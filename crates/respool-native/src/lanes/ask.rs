@@ -155,7 +155,7 @@ impl Lanes {
 
     /// False: it did not all go at once, or must not.
     fn write_alone(&self, body: &Body, core: &mut Core) -> bool {
-        if !core.is_quiet() || core.look().is_err() {
+        if !core.is_quiet() || !matches!(core.look(), Ok(false)) {
             return false;
         }
         match self.traffic().lane(body.number) {
@@ -179,7 +179,7 @@ impl Lanes {
 }
 
 impl Native {
-    /// Asks, and waits for what becomes of it: never [`Told::NotSent`] or [`Told::Orphaned`].
+    /// Asks, and waits for what becomes of it: nothing after which it has to wait on.
     pub(super) async fn ask(&self, question: Question<'_>, size: Size) -> RedisResult<(Told, u64)> {
         let here = match Handle::try_current() {
             Ok(here) => here.id(),
@@ -216,7 +216,7 @@ impl Native {
             let delay = delay.get_or_insert_with(|| Delay::new(self.shared.config.get_timeout));
             let deadline = delay.deadline;
             if deadline.at().is_some_and(|at| at <= Instant::now()) {
-                return Err(self.timed_out(deadline).into());
+                return Err(self.shared.timed_out(deadline).into());
             }
             match (way, changed) {
                 (Way::Closed, _) => return Err(PoolError::Closed.into()),
@@ -236,29 +236,39 @@ impl Native {
                 (way @ (Way::Wait | Way::Full), Some(changed)) => {
                     let _crowded = matches!(way, Way::Full).then(|| Crowded::new(&self.lanes));
                     let waited = deadline.limit(changed).await;
-                    waited.ok_or_else(|| self.timed_out(deadline))?;
+                    waited.ok_or_else(|| self.shared.timed_out(deadline))?;
                 }
                 _ => {}
             }
         }
     }
 
-    /// Waits for what becomes of what was asked.
+    /// Waits for what becomes of what was asked: never [`Told::Orphaned`] or [`Told::Moved`].
     pub(super) async fn told(&self, sent: &Sent) -> Told {
         let mut asked = Asked::new(&self.lanes, sent.number, sent.place);
         if !sent.is_foreign {
-            return asked.await;
+            match (&mut asked).await {
+                Told::Moved => {}
+                told => return told,
+            }
         }
+        self.told_abroad(asked).await
+    }
+
+    /// The same where the lane's driver is on another runtime, which nobody may drive.
+    pub(super) async fn told_abroad(&self, mut asked: Asked<'_>) -> Told {
         let mut turns = None;
         loop {
-            if let Ok(told) = tokio::time::timeout(FOREIGN_PATIENCE, &mut asked).await {
-                return told;
+            match tokio::time::timeout(FOREIGN_PATIENCE, &mut asked).await {
+                Ok(Told::Moved) => continue,
+                Ok(told) => return told,
+                Err(_) => {}
             }
-            let Some((now, driver)) = self.lanes.turns(sent.number) else {
+            let Some((now, driver)) = self.lanes.turns(asked.number()) else {
                 continue;
             };
             if turns == Some(now) {
-                self.lanes.adopt(sent.number);
+                self.lanes.adopt(asked.number());
             } else if let Some(driver) = driver {
                 driver.wake();
             }
@@ -266,7 +276,8 @@ impl Native {
         }
     }
 
-    /// Opens a lane for runtime `here`, whose turn it is. Dropping it loses nothing.
+    /// Opens a lane for runtime `here`, whose turn it is, in a task of its own: others wait for it, and
+    /// must not depend on whether this caller is polled. Dropping it changes nothing.
     async fn open_lane(
         &self,
         here: Id,
@@ -274,16 +285,28 @@ impl Native {
         deadline: Deadline,
     ) -> Result<(), PoolError> {
         let turn = Turn {
-            lanes: &self.lanes,
+            lanes: self.lanes.clone(),
             here,
         };
-        let connection = match deadline.limit(self.take_fit(None, deadline)).await {
-            Some(connection) => connection?,
-            None => return Err(self.timed_out(deadline)),
-        };
-        self.lanes.add(connection, here, is_beside);
-        drop(turn);
-        Ok(())
+        let shared = self.shared.clone();
+        let opening = tokio::spawn(async move {
+            let connection = match deadline.limit(shared.take_fit(None, deadline)).await {
+                Some(connection) => connection?,
+                None => return Err(shared.timed_out(deadline)),
+            };
+            turn.lanes.add(connection, here, is_beside);
+            drop(turn);
+            Ok(())
+        });
+        self.shared.note_task(opening.abort_handle());
+        match opening.await {
+            Ok(opened) => opened,
+            // Its runtime is ending, or the pool: the next choice says so.
+            Err(_) => {
+                tokio::task::yield_now().await;
+                Ok(())
+            }
+        }
     }
 
     async fn request_pipeline(
@@ -360,12 +383,12 @@ impl Delay {
 }
 
 /// The right to open a lane for a runtime. However the attempt ends, others hear of it.
-struct Turn<'a> {
-    lanes: &'a Lanes,
+struct Turn {
+    lanes: Arc<Lanes>,
     here: Id,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.lanes.traffic().opened(self.here);
         self.lanes.changed.notify_waiters();

@@ -89,12 +89,16 @@ impl Core {
     }
 
     /// Before something is sent on a connection on which nothing is under way: whether it has ended,
-    /// or said something that nobody asked for.
-    pub(crate) fn look(&mut self) -> RedisResult<()> {
-        match self.is_quiet() {
-            true => self.connection.wire().look(),
-            false => Ok(()),
+    /// or said something that nobody asked for. True: it said something else, such as a message, and
+    /// the socket doesn't know any more that it is to wake the driver.
+    pub(crate) fn look(&mut self) -> RedisResult<bool> {
+        if !self.is_quiet() {
+            return Ok(false);
         }
+        let wire = self.connection.wire();
+        let heard = wire.heard();
+        wire.look()?;
+        Ok(wire.heard() != heard)
     }
 
     /// Takes over what waits to be sent.
@@ -132,31 +136,31 @@ impl Core {
     ) -> usize {
         let in_flight = &mut self.in_flight;
         let wire = self.connection.wire();
-        if !matches!(wire.poll_arrival(context), Poll::Ready(Ok(()))) {
-            // Whether it came to an end shows in the wire.
-            return 0;
-        }
         let (mut replies, before) = (0, in_flight.len());
-        loop {
-            while let Some(text) = wire.take_text() {
-                replies += 1;
-                let length = wire.take_length();
-                match in_flight.front() {
-                    Some(entry) if entry.replies.is_none() && length <= LARGE => {
-                        news.texts.push((entry.place, text));
-                        in_flight.pop_front();
+        // Until there is a reply: where only a message came, the socket is to wake the driver again.
+        while replies == 0 && matches!(wire.poll_arrival(context), Poll::Ready(Ok(()))) {
+            loop {
+                while let Some(text) = wire.take_text() {
+                    replies += 1;
+                    let length = wire.take_length();
+                    match in_flight.front() {
+                        Some(entry) if entry.replies.is_none() && length <= LARGE => {
+                            news.texts.push((entry.place, text));
+                            in_flight.pop_front();
+                        }
+                        _ => news
+                            .others
+                            .extend(answer(in_flight, Value::BulkString(text), length)),
                     }
-                    _ => news
-                        .others
-                        .extend(answer(in_flight, Value::BulkString(text), length)),
                 }
+                let Ok(Some(value)) = wire.take_reply() else {
+                    break;
+                };
+                replies += 1;
+                news.say_unfit |= respool_core::reply_says_unfit(&value);
+                let length = wire.take_length();
+                news.others.extend(answer(in_flight, value, length));
             }
-            let Ok(Some(value)) = wire.take_reply() else {
-                break;
-            };
-            replies += 1;
-            let length = wire.take_length();
-            news.others.extend(answer(in_flight, value, length));
         }
         let ended = before - in_flight.len();
         self.count_answered(ended, now);

@@ -60,6 +60,7 @@ impl Driver {
         if core.epoch != self.epoch {
             return Turn::Over;
         }
+        self.body.is_parked.store(false, Ordering::Release);
         let now = Instant::now();
         // What those ask whom it woke goes out before more is read, where it is much beside what the
         // server has left to do: it is not to wait for the last of a long row.
@@ -89,10 +90,12 @@ impl Driver {
                 self.gave_way = true;
                 return Turn::GaveWay;
             }
-            if core.outgoing.is_empty() && core.look().is_err() {
-                return Turn::Ends(Ending::Lost);
-            }
             if core.outgoing.is_empty() {
+                match core.look() {
+                    Ok(false) => {}
+                    Ok(true) => continue,
+                    Err(_) => return Turn::Ends(Ending::Lost),
+                }
                 match self
                     .lanes
                     .take_or_park(&self.body, core, now, context.waker())
@@ -122,6 +125,12 @@ impl Driver {
         let replies = core.read(now, context, &mut self.news);
         if !self.news.is_empty() {
             let mut traffic = self.lanes.traffic();
+            // Before anybody is told: its connection must not go to another in between (LIFE-7).
+            if std::mem::take(&mut self.news.say_unfit)
+                && let Some(lane) = traffic.lane(self.body.number)
+            {
+                lane.leave(CloseReason::NodeUnfit);
+            }
             traffic.places.tell_all(&mut self.news, &mut self.woken);
         }
         replies
@@ -160,7 +169,6 @@ impl Future for Driver {
         let this = &mut *self;
         let body = this.body.clone();
         body.turns.fetch_add(1, Ordering::Relaxed);
-        body.is_parked.store(false, Ordering::Release);
         let turn = match &mut *body.core() {
             Some(core) => this.turn(core, context),
             None => Turn::Over,
@@ -203,8 +211,7 @@ impl Lanes {
     fn retire(&self, body: &Body) -> bool {
         let mut traffic = self.traffic();
         let lane = traffic.lane(body.number);
-        lane.map(|lane| lane.leaves.get_or_insert(CloseReason::Expired))
-            .is_some()
+        lane.map(|lane| lane.leave(CloseReason::Expired)).is_some()
     }
 
     /// How far ahead a driver's alarm is set at most, so that it is never late for what begins

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use redis::RedisError;
 use respool_core::{CloseReason, Connection};
@@ -36,7 +36,15 @@ impl Lanes {
     /// if one does. False: it goes on, since somebody has come.
     pub(crate) fn end(&self, body: &Arc<Body>, epoch: Option<u32>, ending: Ending) -> bool {
         let (core, lane) = {
-            let mut held = body.core();
+            // One that rests has nobody at it. The handler of pushed messages may be, and ask for a
+            // connection.
+            let held = match ending {
+                Ending::Rests => body.try_core(),
+                _ => Some(body.core()),
+            };
+            let Some(mut held) = held else {
+                return false;
+            };
             let Some(core) = held.as_ref() else {
                 return true;
             };
@@ -136,25 +144,37 @@ impl Lanes {
             (left, body)
         };
         drop(left);
-        let Some(body) = body else {
-            return;
-        };
+        if let Some(body) = body {
+            self.abandon_if(&body, body.core(), |lane| lane.home.is_none());
+        }
+    }
+
+    /// Gives back the connection of a lane on which nobody waits for anything any more, if the lane is
+    /// such that `may_be`; says whether it did.
+    pub(super) fn abandon_if(
+        &self,
+        body: &Body,
+        mut held: MutexGuard<'_, Option<Core>>,
+        may_be: impl FnOnce(&Lane) -> bool,
+    ) -> bool {
         let abandoned = {
-            let mut held = body.core();
             let Some(core) = held.as_ref() else {
-                return;
+                return false;
             };
             let mut traffic = self.traffic();
-            let (lane, places) = traffic.lane_and_places(number);
-            let Some(lane) = lane.filter(|lane| lane.home.is_none()) else {
-                return;
+            let (lane, places) = traffic.lane_and_places(body.number);
+            let Some(lane) = lane.filter(|lane| may_be(lane)) else {
+                return false;
             };
             match places.were_given_up(core.in_flight.iter().chain(&lane.unsent.entries)) {
-                true => held.take().zip(self.remove(&mut traffic, &body)),
+                true => held.take().zip(self.remove(&mut traffic, body)),
                 false => None,
             }
         };
+        drop(held);
+        let is_abandoned = abandoned.is_some();
         self.abandon(abandoned);
+        is_abandoned
     }
 
     fn abandon(&self, abandoned: Option<(Core, Lane)>) {

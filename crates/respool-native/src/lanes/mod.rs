@@ -31,6 +31,7 @@ use crate::shared::Shared;
 use body::{Body, Core};
 use driver::Driver;
 use end::Ending;
+use places::Told;
 use sizes::Sizes;
 use traffic::{Lane, Traffic};
 use unsent::Unsent;
@@ -142,7 +143,7 @@ impl Lanes {
         let Some(body) = self.traffic().body(number) else {
             return;
         };
-        let (epoch, before) = {
+        let (epoch, before, told) = {
             let mut held = body.core();
             let Some(core) = held.as_mut() else {
                 return;
@@ -159,13 +160,20 @@ impl Lanes {
             core.epoch += 1;
             body.is_parked.store(false, Ordering::Release);
             let mut traffic = self.traffic();
-            let lane = traffic.lane(number);
-            let before = lane.and_then(|lane| {
+            let (lane, places) = traffic.lane_and_places(number);
+            let (mut before, mut told) = (None, Vec::new());
+            if let Some(lane) = lane {
                 lane.home = Some(here);
-                lane.driver.take()
-            });
-            (core.epoch, before)
+                before = lane.driver.take();
+                // This runtime may be left undriven, as the one before was.
+                let waiting = core.in_flight.iter().chain(&lane.unsent.entries);
+                told.extend(waiting.filter_map(|entry| places.tell(entry.place, Told::Moved)));
+            }
+            (core.epoch, before, told)
         };
+        for waker in told {
+            waker.wake();
+        }
         if let Some(before) = before {
             before.wake();
         }
@@ -216,10 +224,10 @@ impl Lanes {
         if self.shared.open_lanes.load(Ordering::Relaxed) == 0 {
             return false;
         }
-        let (quiet, woken) = {
+        let (quiet, busy, woken) = {
             let mut traffic = self.traffic();
             let takes_all = traffic.lanes.len() >= self.shared.ledger.max_size();
-            let mut quiet = Vec::new();
+            let (mut quiet, mut busy) = (Vec::new(), Vec::new());
             let mut woken = Vec::new();
             for lane in &mut traffic.lanes {
                 if lane.is_quiet() {
@@ -227,19 +235,25 @@ impl Lanes {
                     continue;
                 }
                 lane.is_wanted = true;
+                busy.push(lane.body.clone());
                 if lane.is_beside || takes_all {
-                    lane.leaves.get_or_insert(CloseReason::MadeRoom);
+                    lane.leave(CloseReason::MadeRoom);
                 }
                 if lane.body.must_be_woken() {
                     woken.extend(lane.driver.clone());
                 }
             }
-            (quiet, woken)
+            (quiet, busy, woken)
         };
         for waker in woken {
             waker.wake();
         }
+        // Its runtime may not be driven: nobody else would notice that all have given up.
         quiet.iter().any(|body| self.end(body, None, Ending::Rests))
+            || busy.iter().any(|body| {
+                let held = body.try_core();
+                held.is_some_and(|held| self.abandon_if(body, held, |_| true))
+            })
     }
 
     /// A lane's node no longer serves, or its connection is too old: newcomers go elsewhere.
@@ -249,7 +263,7 @@ impl Lanes {
             let Some(lane) = traffic.lane(number) else {
                 return;
             };
-            lane.leaves.get_or_insert(reason);
+            lane.leave(reason);
             let waker = match lane.body.must_be_woken() {
                 true => lane.driver.clone(),
                 false => None,

@@ -48,6 +48,16 @@ pub(crate) enum Told {
     NotSent,
     /// Nobody drives the lane any more. It is all there, and waits for somebody who does.
     Orphaned,
+    /// Another runtime drives the lane from now on, and may be left by everybody: whoever waits is to look
+    /// after it himself.
+    Moved,
+}
+
+impl Told {
+    /// Whether he who waits hears nothing more.
+    fn is_last(&self) -> bool {
+        !matches!(self, Told::Orphaned | Told::Moved)
+    }
 }
 
 /// What those who have a place are to be told, at one go. Most are told a string, which is moved less
@@ -57,6 +67,8 @@ pub(crate) struct News {
     /// Strings that are not large.
     pub(crate) texts: Vec<(Place, Vec<u8>)>,
     pub(crate) others: Vec<(Place, Told)>,
+    /// Whether one of them says that the node no longer serves.
+    pub(crate) say_unfit: bool,
 }
 
 impl News {
@@ -97,7 +109,7 @@ impl Places {
     /// Tells whoever waits, who is to be woken. Nobody may wait any more.
     #[must_use]
     pub(crate) fn tell(&mut self, place: Place, told: Told) -> Option<Waker> {
-        let is_last = !matches!(told, Told::Orphaned);
+        let is_last = told.is_last();
         let state = self.at(place);
         match state {
             State::Waiting(waker) => {
@@ -105,7 +117,7 @@ impl Places {
                 *state = State::Told(told);
                 waker
             }
-            State::Told(Told::Orphaned) => {
+            State::Told(before) if !before.is_last() => {
                 *state = State::Told(told);
                 None
             }
@@ -143,9 +155,11 @@ impl Places {
     ) -> Poll<Told> {
         let state = self.at(place);
         match state {
-            State::Told(Told::Orphaned) => {
-                *state = State::Waiting(None);
-                Poll::Ready(Told::Orphaned)
+            State::Told(told) if !told.is_last() => {
+                match std::mem::replace(state, State::Waiting(None)) {
+                    State::Told(told) => Poll::Ready(told),
+                    _ => Poll::Pending,
+                }
             }
             State::Told(_) => match std::mem::replace(state, State::Free) {
                 State::Told(told) => {
@@ -168,7 +182,7 @@ impl Places {
     pub(crate) fn give_up(&mut self, place: Place) -> impl Sized + use<> {
         let state = self.at(place);
         let left = std::mem::replace(state, State::GivenUp);
-        if matches!(&left, State::Told(told) if !matches!(told, Told::Orphaned)) {
+        if matches!(&left, State::Told(told) if told.is_last()) {
             self.free(place);
         }
         left
@@ -274,6 +288,19 @@ mod tests {
         let _ = places.give_up(second);
         assert!(!are_all_free(&places));
         let _ = places.tell(second, Told::NoReply);
+        assert!(are_all_free(&places));
+    }
+
+    #[test]
+    fn who_hears_that_his_lane_has_moved_goes_on_waiting() {
+        let mut places = Places::default();
+        let place = places.take(Some(Waker::noop()));
+        assert!(places.tell(place, Told::Orphaned).is_some());
+        assert!(places.tell(place, Told::Moved).is_none());
+        assert!(matches!(poll(&mut places, place), Poll::Ready(Told::Moved)));
+        assert!(poll(&mut places, place).is_pending());
+        assert!(places.tell(place, Told::Reply(Value::Okay)).is_some());
+        assert!(poll(&mut places, place).is_ready());
         assert!(are_all_free(&places));
     }
 

@@ -87,6 +87,21 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
+    /// Another runtime drives its lane from now on.
+    #[cold]
+    fn wait_abroad(&mut self) {
+        let (native, question) = (self.native, Question::Command(self.command));
+        if let Stage::Asked(asked) = std::mem::replace(&mut self.stage, Stage::New) {
+            let number = asked.number();
+            self.stage = Stage::Slow(Box::pin(async move {
+                match native.told_abroad(asked).await {
+                    Told::NotSent => native.ask(question, Size::Small).await,
+                    told => Ok((told, number)),
+                }
+            }));
+        }
+    }
+
     #[cold]
     fn slowly(&self) -> Stage<'a> {
         let size = match self.is_expected_large {
@@ -161,8 +176,9 @@ impl Future for Request<'_> {
                     match Pin::new(&mut *asked).poll(context) {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Told::NotSent) => this.stage = this.slowly(),
+                        Poll::Ready(Told::Moved) => this.wait_abroad(),
                         Poll::Ready(told) => {
-                            let number = asked.number;
+                            let number = asked.number();
                             return Poll::Ready(this.finish(told, number));
                         }
                     }
@@ -196,6 +212,11 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Its lane's.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The reply, if it is there and a string.
     #[inline]
     fn take_text(&mut self) -> Option<Vec<u8>> {
@@ -227,6 +248,8 @@ impl Future for Asked<'_> {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
+                // Its place is still its own.
+                Poll::Ready(Told::Moved) => return Poll::Ready(Told::Moved),
                 Poll::Ready(told) => {
                     self.place = None;
                     return Poll::Ready(told);

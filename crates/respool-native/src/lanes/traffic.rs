@@ -106,6 +106,14 @@ impl Lane {
         true
     }
 
+    /// It takes no newcomers from now on. Where its connection is fit for others, any other reason counts
+    /// more.
+    pub(crate) fn leave(&mut self, reason: CloseReason) {
+        if matches!(self.leaves, None | Some(CloseReason::MadeRoom)) {
+            self.leaves = Some(reason);
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.unsent.bytes() >= MOST_UNSENT || self.load() >= MOST_UNDER_WAY
     }

@@ -96,8 +96,8 @@ impl Wire {
                     frame.used = self.followed - self.began;
                     self.began = self.followed;
                     self.whole.push_back(Whole::Read(frame));
-                    let is_answer = frame.kind != b'>' || frame.subscribes;
-                    if is_answer && !self.messages.gates_are_open {
+                    // Where nobody subscribes, what confirms a subscription is a message like others.
+                    if frame.kind != b'>' && !self.messages.gates_are_open {
                         self.answers += 1;
                     }
                 }
@@ -165,7 +165,7 @@ impl Wire {
             }
             Some(Whole::Read(frame)) => {
                 let value = self.decode(frame)?;
-                if frame.kind == b'>' && !frame.subscribes {
+                if frame.kind == b'>' && !(frame.subscribes && self.messages.gates_are_open) {
                     return Ok(Some((value, false)));
                 }
                 value
