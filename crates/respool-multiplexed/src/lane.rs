@@ -73,7 +73,7 @@ impl LanesHandle {
 
 impl Lanes {
     async fn send<T>(
-        &self,
+        self: &Arc<Self>,
         name: impl Fn() -> String,
         send: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
         unfit: impl FnOnce(&T) -> bool,
@@ -85,7 +85,7 @@ impl Lanes {
             Some(in_flight) => in_flight,
             None => {
                 let deadline = Deadline::after(self.get_timeout);
-                match deadline.limit(self.connection(here)).await {
+                match deadline.limit(self.connection(here, deadline)).await {
                     Some(in_flight) => in_flight?,
                     None => return Err(self.timed_out(deadline).into()),
                 }
@@ -149,7 +149,11 @@ impl Lanes {
     }
 
     /// A connection that many share, opened where there is none. Dropping it loses nothing.
-    async fn connection(&self, here: Id) -> Result<InFlight<'_>, PoolError> {
+    async fn connection(
+        self: &Arc<Self>,
+        here: Id,
+        deadline: Deadline,
+    ) -> Result<InFlight<'_>, PoolError> {
         let mut beside_until = Instant::now() + BESIDE_WITHIN;
         loop {
             let changed = self.opened.notified();
@@ -159,14 +163,7 @@ impl Lanes {
                         return Ok(in_flight);
                     }
                 }
-                Choice::Open(turn) => {
-                    let (link, permit) = tokio::select! {
-                        taken = self.slots.take_apart() => taken?,
-                        () = self.ledger.closed() => return Err(PoolError::Closed),
-                    };
-                    self.add(link, permit, here);
-                    drop(turn);
-                }
+                Choice::Open(turn) => self.open(turn, here, deadline).await?,
                 Choice::OpenBeside(turn, permit) => {
                     match timeout_at(beside_until, self.slots.fill(permit)).await {
                         Ok(Ok((link, permit))) => {
@@ -190,7 +187,35 @@ impl Lanes {
         }
     }
 
-    fn choose(&self, here: Id, waits_for_one_beside: bool) -> Result<Choice<'_>, PoolError> {
+    /// Opens a lane in a task of its own: others wait for it, and must not depend on whether this caller
+    /// is polled. Dropping it changes nothing.
+    async fn open(
+        self: &Arc<Self>,
+        turn: Turn,
+        here: Id,
+        deadline: Deadline,
+    ) -> Result<(), PoolError> {
+        let opening = tokio::spawn(async move {
+            let lanes = &turn.lanes;
+            let taken = tokio::select! {
+                taken = deadline.limit(lanes.slots.take_apart()) => taken,
+                () = lanes.ledger.closed() => return Err(PoolError::Closed),
+            };
+            let (link, permit) = taken.ok_or_else(|| lanes.timed_out(deadline))??;
+            lanes.add(link, permit, here);
+            Ok(())
+        });
+        match opening.await {
+            Ok(opened) => opened,
+            // Its runtime is ending.
+            Err(_) => {
+                tokio::task::yield_now().await;
+                Ok(())
+            }
+        }
+    }
+
+    fn choose(self: &Arc<Self>, here: Id, waits_for_one_beside: bool) -> Result<Choice, PoolError> {
         // Whoever is in line for a slot comes first: what stands beside a lane gets no newcomers,
         // comes to rest, and makes room.
         let may_go_beside = !self.slots.has_queue();
@@ -226,19 +251,22 @@ impl Lanes {
 
     /// Chooses anew if a lane that rests could be closed; else `shared` must do.
     fn choose_again_with_room(
-        &self,
+        self: &Arc<Self>,
         here: Id,
         shared: Arc<SharedConnection>,
-    ) -> Result<Choice<'_>, PoolError> {
+    ) -> Result<Choice, PoolError> {
         match self.retire_one_that_rests(CloseReason::MadeRoom) {
             true => self.choose(here, true),
             false => Ok(Choice::Use(shared)),
         }
     }
 
-    fn turn(&self, set: &mut LaneSet, home: Id) -> Turn<'_> {
+    fn turn(self: &Arc<Self>, set: &mut LaneSet, home: Id) -> Turn {
         set.begin_opening(home);
-        Turn { lanes: self, home }
+        Turn {
+            lanes: self.clone(),
+            home,
+        }
     }
 
     /// A lane on `link`, if that is fit for one.
@@ -359,11 +387,11 @@ impl MakesRoom for Lanes {
     }
 }
 
-enum Choice<'a> {
+enum Choice {
     Use(Arc<SharedConnection>),
-    Open(Turn<'a>),
+    Open(Turn),
     /// Open another, in a slot that is free, beside those that are held up.
-    OpenBeside(Turn<'a>, OwnedSemaphorePermit),
+    OpenBeside(Turn, OwnedSemaphorePermit),
     /// Somebody on this runtime is opening one.
     Wait,
     /// The same, beside those that are held up.
@@ -371,12 +399,12 @@ enum Choice<'a> {
 }
 
 /// The right to open a connection on one runtime. However the attempt ends, others hear of it.
-struct Turn<'a> {
-    lanes: &'a Lanes,
+struct Turn {
+    lanes: Arc<Lanes>,
     home: Id,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.lanes.set().end_opening(self.home);
         self.lanes.opened.notify_waiters();

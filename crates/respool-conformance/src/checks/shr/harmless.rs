@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use redis::{RedisResult, Value, pipe};
+use redis::{RedisResult, Value, cmd, pipe};
 use respool_core::{Client, Pool, PoolError};
 use respool_testserver::RedisServer;
 use tokio::task::JoinSet;
@@ -49,6 +52,9 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
         let server = trial.server().await?;
         let mut config = trial.config(&server.url());
         config.response_timeout = Some(Duration::from_secs(2));
+        who_came_first_holds_up_nobody(&trial.pool(config.clone())?)
+            .await
+            .map_err(|broken| broken.in_case("one who came first"))?;
         let pool = trial.pool(config)?;
         let client = pool.client();
         fill(&client).await?;
@@ -72,6 +78,22 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
             REFUSED.len()
         ))
     })
+}
+
+/// He may have begun to open what all share; then he is not polled for a while, as in a `select!` beside
+/// something slow.
+async fn who_came_first_holds_up_nobody(pool: &Pool) -> Result<(), Broken> {
+    let (ping, mut first, mut second) = (cmd("PING"), pool.client(), pool.client());
+    let mut came_first = pin!(ping.query_async::<Value>(&mut first));
+    poll_fn(|context| Poll::Ready(came_first.as_mut().poll(context).is_ready())).await;
+    let other = within(
+        PATIENCE / 10,
+        "another's reply",
+        ping.query_async::<Value>(&mut second),
+    );
+    other.await??;
+    within(PATIENCE, "his own reply", came_first).await??;
+    Ok(())
 }
 
 async fn session_commands_are_refused(server: &RedisServer, client: &Client) -> Result<(), Broken> {
