@@ -36,6 +36,18 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         },
     },
     Mutant {
+        rule: "SHR-2",
+        name: "waits_for_who_came_first",
+        defect: "everybody waits until the first caller has opened a connection",
+        wrap: |healthy| {
+            spoil(
+                healthy,
+                "waits for who came first",
+                WaitsForTheFirst::default,
+            )
+        },
+    },
+    Mutant {
         rule: "SHR-3",
         name: "stops_for_a_large_reply",
         defect: "all commands share one connection, on which one waits for the other",
@@ -118,6 +130,30 @@ impl Spoil for LendsTheShared {
         let open = async || healthy.get(deadline).await.map(SharedConnection::new);
         let shared = self.shared.get_or_try_init(open).await?;
         Ok(Box::new(shared.clone()))
+    }
+}
+
+/// The first one opens it in his own future, which others wait for: they do whether he is polled or not.
+#[derive(Default)]
+struct WaitsForTheFirst {
+    opened: OnceCell<()>,
+}
+
+#[async_trait]
+impl Spoil for WaitsForTheFirst {
+    fn try_get(&self, healthy: &dyn Backend) -> Option<Box<dyn Connection>> {
+        self.opened.get()?;
+        healthy.try_get()
+    }
+
+    async fn get(
+        &self,
+        healthy: &dyn Backend,
+        deadline: Deadline,
+    ) -> Result<Box<dyn Connection>, PoolError> {
+        let open = async || healthy.get(deadline).await.map(drop);
+        self.opened.get_or_try_init(open).await?;
+        healthy.get(deadline).await
     }
 }
 

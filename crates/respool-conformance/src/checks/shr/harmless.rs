@@ -52,10 +52,7 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
         let server = trial.server().await?;
         let mut config = trial.config(&server.url());
         config.response_timeout = Some(Duration::from_secs(2));
-        who_came_first_holds_up_nobody(&trial.pool(config.clone())?)
-            .await
-            .map_err(|broken| broken.in_case("one who came first"))?;
-        let pool = trial.pool(config)?;
+        let pool = trial.pool(config.clone())?;
         let client = pool.client();
         fill(&client).await?;
 
@@ -72,6 +69,9 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
             .map_err(|broken| broken.in_case("blocking pops"))?;
         let replies = others.stop().await?.replies;
         come_to_rest(&pool).await?;
+        who_came_first_holds_up_nobody(&trial.pool(config)?)
+            .await
+            .map_err(|broken| broken.in_case("one who came first"))?;
         Ok(format!(
             "{} commands refused; others had {replies} replies, {while_blocked} of them while \
              all connections but one were blocked",
