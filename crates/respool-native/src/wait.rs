@@ -75,6 +75,12 @@ impl Native {
         context: &mut Context<'_>,
     ) -> Poll<Result<Taken<'a>, PoolError>> {
         let (deadline, is_new_tick) = self.shared.clock.deadline(limit);
+        // One that is idle and not warm takes no place.
+        if !self.shared.is_crowded()
+            && let Some(connection) = self.shared.pop()
+        {
+            return Poll::Ready(self.answer(Word::Given(connection), || deadline));
+        }
         let Some(here) = homes::here() else {
             return Poll::Ready(match self.shared.pop() {
                 Some(connection) => self.answer(Word::Given(connection), || deadline),
