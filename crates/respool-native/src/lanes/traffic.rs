@@ -78,7 +78,7 @@ pub(crate) enum Way {
     Open,
     /// The same, beside another that is held up.
     OpenBeside,
-    /// Somebody is opening one beside it.
+    /// Somebody is opening one beside it, or on another runtime.
     WaitBeside,
     /// Somebody on this runtime is opening one.
     Wait,
@@ -155,7 +155,7 @@ impl Traffic {
             return Way::Wait;
         }
         let Some((own, _)) = self.first(is_mine) else {
-            return self.choose_first(here, most());
+            return self.choose_first(here, most(), is_patient);
         };
         let beside = |index: usize, lane: &Lane| index != own && is_mine(lane) && !lane.is_full();
         let best = (self.lanes.iter().enumerate())
@@ -183,7 +183,7 @@ impl Traffic {
     }
 
     /// The same where the runtime has no lane.
-    fn choose_first(&mut self, here: Id, most: usize) -> Way {
+    fn choose_first(&mut self, here: Id, most: usize, is_patient: bool) -> Way {
         let homeless = |lane: &Lane| lane.home.is_none() && lane.leaves.is_none();
         if let Some((_, lane)) = self.first(homeless) {
             return Way::Adopt(lane.body.number);
@@ -203,11 +203,12 @@ impl Traffic {
         match self.first(|lane| lane.leaves.is_none()) {
             Some((index, lane)) if !lane.is_full() => Way::OverForeign(index),
             Some(_) => Way::Full,
-            None if self.opening.is_empty() => {
+            // Others open one, on runtimes that may not be driven: worth a while, not all the time.
+            None if is_patient && !self.opening.is_empty() => Way::WaitBeside,
+            None => {
                 self.opening.push(here);
                 Way::Open
             }
-            None => Way::Wait,
         }
     }
 

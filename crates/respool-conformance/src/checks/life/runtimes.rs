@@ -299,12 +299,19 @@ fn not_driven(trial: &Trial) -> Result<(), Broken> {
     })
 }
 
-/// Whoever began to connect there has gone; nobody else may have to wait for the rest.
+/// Whoever began to connect there has gone; nobody else may have to wait for the rest, be it for the
+/// only connection that clients share.
 fn not_driven_while_connecting(trial: &Trial) -> Result<(), Broken> {
-    for way in Way::BOTH {
+    for (way, lanes) in [
+        (Way::Own, None),
+        (Way::Shared, None),
+        (Way::Shared, Some(1)),
+    ] {
         let server = trial.block_on(trial.server())?;
         let proxy = trial.block_on(trial.proxy(&server))?;
-        let pool = trial.pool(trial.config(&proxy.url()))?;
+        let mut config = trial.config(&proxy.url());
+        config.lanes = lanes;
+        let pool = trial.pool(config)?;
         proxy.slow_accept(Some(Duration::from_secs(60)));
         let parked = one_thread()?;
         parked.block_on(async {
