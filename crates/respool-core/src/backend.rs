@@ -49,6 +49,12 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// [`get`](Backend::get) (GET-4). `None` means "not at once", and says nothing more.
     fn try_get(&self) -> Option<Box<dyn Connection>>;
 
+    /// The same for a caller of [`get`](Backend::get), as long as it takes no more than a look at what
+    /// lies ready. `None` only sends him on to [`line`](Backend::line), or to the two others.
+    fn take_at_once(&self) -> Option<Box<dyn Connection>> {
+        None
+    }
+
     /// Lends a connection, waiting in line for a slot and opening one where needed.
     ///
     /// Ends by `deadline` at the latest (GET-3), with
@@ -224,13 +230,6 @@ pub struct Begun {
 
 /// A backend's queue of callers, to be polled in place: waiting in it costs no allocation.
 pub trait Line: Send + Sync {
-    /// An idle connection that is fit as it is, for a caller who has no place yet: what
-    /// [`poll_take`](Line::poll_take) would give him, without anything that takes more than a moment.
-    /// `None` says nothing more than that he is to call that.
-    fn take_at_once(&self) -> Option<Box<dyn Connection>> {
-        None
-    }
-
     /// What [`Backend::get`] promises, for a caller whose `place` is kept from poll to poll: `None` at
     /// first, and again once it was served. `limit` is the whole time that it may wait.
     ///

@@ -10,11 +10,14 @@ pub(crate) struct Limit([u8; 5]);
 impl Limit {
     const NONE: Limit = Limit([u8::MAX; 5]);
 
+    /// Not a limit: stands for the one among a pool's settings.
+    pub(crate) const AS_SET: Limit = Limit([u8::MAX - 1, u8::MAX, u8::MAX, u8::MAX, u8::MAX]);
+
     pub(crate) fn new(limit: Option<Duration>) -> Self {
         let microseconds = limit.map(|limit| limit.as_nanos().div_ceil(1_000));
         let microseconds = microseconds.and_then(|it| u64::try_from(it).ok());
         match microseconds.map(u64::to_le_bytes) {
-            Some([a, b, c, d, e, 0, 0, 0]) => Limit([a, b, c, d, e]),
+            Some([a, b, c, d, e, 0, 0, 0]) if e < u8::MAX => Limit([a, b, c, d, e]),
             _ => Limit::NONE,
         }
     }

@@ -47,7 +47,6 @@ impl Pool {
         Pool {
             handle: Arc::new(Handle {
                 backend: Box::new(backend),
-                get_timeout: Limit::new(config.get_timeout),
                 loan: Loan::new(config.response_timeout, guards),
                 config,
                 guards,
@@ -65,21 +64,13 @@ impl Pool {
     /// connect; [`PoolError::Connect`] where waiting could not help; [`PoolError::Closed`];
     /// [`PoolError::NoRuntime`].
     pub fn get(&self) -> Get<'_> {
-        Get {
-            pool: self,
-            limit: self.handle.get_timeout,
-            stage: Stage::NEW,
-        }
+        Get::new(self, Limit::AS_SET)
     }
 
     /// Takes a connection, waiting for at most `limit`, whatever `get_timeout` says. `None` waits
     /// for as long as it takes. Otherwise like [`get`](Pool::get).
     pub fn get_within(&self, limit: Option<Duration>) -> Get<'_> {
-        Get {
-            pool: self,
-            limit: Limit::new(limit),
-            stage: Stage::NEW,
-        }
+        Get::new(self, Limit::new(limit))
     }
 
     /// Takes an idle connection if there is one, without waiting and without overtaking anybody
@@ -147,6 +138,7 @@ impl Pool {
         &*self.handle.backend
     }
 
+    #[inline]
     fn lend(&self, connection: Box<dyn Connection>) -> PooledConnection {
         PooledConnection::new(connection, self.handle.loan)
     }
@@ -169,28 +161,26 @@ impl fmt::Debug for Pool {
 
 /// A connection being taken: what [`Pool::get`] returns. Nothing happens before it is first polled;
 /// dropping it loses nothing.
+///
+/// It is small, so that there is room for as many callers as possible: what is rare is boxed again.
 #[must_use = "a connection is taken when this is awaited"]
 pub struct Get<'a> {
     pool: &'a Pool,
+    /// While it waits in line.
+    place: Option<PlaceInLine>,
+    /// While it waits for something else.
+    later: Option<Box<Later<'a>>>,
     limit: Limit,
-    stage: Stage<'a>,
-}
-
-/// Two words, so that there is room for as many callers as possible: what is rare is boxed again.
-enum Stage<'a> {
-    InLine(PlaceInLine),
-    /// `None` before it was polled, and at its end.
-    OutOfLine(Option<Box<Later<'a>>>),
 }
 
 type Later<'a> = BoxFuture<'a, Result<Box<dyn Connection>, PoolError>>;
 
-impl<'a> Stage<'a> {
-    const NEW: Self = Stage::OutOfLine(None);
-
-    fn later(later: Later<'a>) -> Self {
-        Stage::OutOfLine(Some(Box::new(later)))
-    }
+/// What came of a poll, in two words: it is returned in registers. An outcome as its caller gets it would
+/// be written to memory in parts and read again as a whole, for which the processor waits.
+enum Came {
+    Connection(Box<dyn Connection>),
+    /// `None` while there is none yet.
+    Not(Option<Box<PoolError>>),
 }
 
 impl<'a> Future for Get<'a> {
@@ -199,82 +189,76 @@ impl<'a> Future for Get<'a> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool;
-        if let Stage::OutOfLine(None) = self.stage
-            && let Some(line) = pool.handle.backend.line()
-            && let Some(connection) = line.take_at_once()
-        {
-            return Poll::Ready(Ok(pool.lend(connection)));
+        let at_once = match (&self.place, &self.later) {
+            (None, None) => pool.handle.backend.take_at_once(),
+            _ => None,
+        };
+        let came = match at_once {
+            Some(connection) => Came::Connection(connection),
+            None => self.poll_further(context),
+        };
+        match came {
+            Came::Connection(connection) => Poll::Ready(Ok(pool.lend(connection))),
+            Came::Not(Some(error)) => Poll::Ready(Err(*error)),
+            Came::Not(None) => Poll::Pending,
         }
-        self.poll_further(context)
     }
 }
 
 impl<'a> Get<'a> {
+    fn new(pool: &'a Pool, limit: Limit) -> Self {
+        Get {
+            pool,
+            place: None,
+            later: None,
+            limit,
+        }
+    }
+
     /// What takes longer than a moment.
     #[inline(never)]
-    fn poll_further(
+    fn poll_further(&mut self, context: &mut Context<'_>) -> Came {
+        match self.poll_line_or_later(context) {
+            Poll::Ready(Ok(connection)) => Came::Connection(connection),
+            Poll::Ready(Err(error)) => Came::Not(Some(Box::new(error))),
+            Poll::Pending => Came::Not(None),
+        }
+    }
+
+    fn poll_line_or_later(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Result<PooledConnection, PoolError>> {
-        let pool = self.pool;
-        let backend = &*pool.handle.backend;
-        if !matches!(self.stage, Stage::OutOfLine(Some(_))) {
-            if let Some(line) = backend.line() {
-                let limit = self.limit.get();
-                let taken = {
-                    let mut moved = Moved::out_of(&mut self.stage);
-                    line.poll_take(&mut moved.place, limit, context)
+    ) -> Poll<Result<Box<dyn Connection>, PoolError>> {
+        let backend = &*self.pool.handle.backend;
+        let later = match &mut self.later {
+            Some(later) => later,
+            later => {
+                let limit = match self.limit {
+                    Limit::AS_SET => self.pool.handle.config.get_timeout,
+                    limit => limit.get(),
                 };
-                match ready!(taken)? {
-                    Taken::Connection(connection) => return Poll::Ready(Ok(pool.lend(connection))),
-                    Taken::Later(later) => self.stage = Stage::later(later),
+                let taken = if let Some(line) = backend.line() {
+                    match ready!(line.poll_take(&mut self.place, limit, context))? {
+                        Taken::Connection(connection) => Ok(connection),
+                        Taken::Later(taken) => Err(taken),
+                    }
+                } else {
+                    let at_once = backend.try_get();
+                    at_once.ok_or_else(|| backend.get(Deadline::after(limit)))
+                };
+                match taken {
+                    Ok(connection) => return Poll::Ready(Ok(connection)),
+                    Err(taken) => later.insert(Box::new(taken)),
                 }
-            } else {
-                if let Some(connection) = pool.try_get() {
-                    return Poll::Ready(Ok(connection));
-                }
-                self.stage = Stage::later(backend.get(Deadline::after(self.limit.get())));
             }
-        }
-        match &mut self.stage {
-            Stage::OutOfLine(Some(later)) => (**later)
-                .as_mut()
-                .poll(context)
-                .map_ok(|connection| pool.lend(connection)),
-            _ => Poll::Pending,
-        }
+        };
+        (**later).as_mut().poll(context)
     }
 
     #[cold]
-    fn leave(&mut self) {
-        if let Stage::InLine(place) = std::mem::replace(&mut self.stage, Stage::NEW)
-            && let Some(line) = self.pool.handle.backend.line()
-        {
+    fn leave(&mut self, place: PlaceInLine) {
+        if let Some(line) = self.pool.handle.backend.line() {
             line.leave(place);
-        }
-    }
-}
-
-/// A place while the line looks at it. It comes back, if it is one still, also where that panics.
-struct Moved<'s, 'a> {
-    stage: &'s mut Stage<'a>,
-    place: Option<PlaceInLine>,
-}
-
-impl<'s, 'a> Moved<'s, 'a> {
-    fn out_of(stage: &'s mut Stage<'a>) -> Self {
-        let place = match std::mem::replace(stage, Stage::NEW) {
-            Stage::InLine(place) => Some(place),
-            _ => None,
-        };
-        Moved { stage, place }
-    }
-}
-
-impl Drop for Moved<'_, '_> {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            *self.stage = Stage::InLine(place);
         }
     }
 }
@@ -282,8 +266,8 @@ impl Drop for Moved<'_, '_> {
 impl Drop for Get<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Stage::InLine(_) = self.stage {
-            self.leave();
+        if let Some(place) = self.place.take() {
+            self.leave(place);
         }
     }
 }
@@ -292,7 +276,6 @@ impl fmt::Debug for Get<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Get")
             .field("pool", self.pool)
-            .field("limit", &self.limit.get())
             .finish_non_exhaustive()
     }
 }
@@ -302,7 +285,6 @@ impl fmt::Debug for Get<'_> {
 struct Handle {
     backend: Box<dyn Backend>,
     config: PoolConfig,
-    get_timeout: Limit,
     /// How every loan begins.
     loan: Loan,
     guards: Guards,

@@ -99,6 +99,7 @@ impl PooledConnection {
         self.loan.condemned.is_some()
     }
 
+    #[cold]
     fn condemn(&mut self, reason: CloseReason) {
         if self.is_condemned() {
             return;
@@ -268,6 +269,7 @@ impl ConnectionLike for PooledConnection {
 }
 
 impl Drop for PooledConnection {
+    #[inline]
     fn drop(&mut self) {
         // Always clean where there are no guards: nothing is noted there.
         if !self.loan.session.is_clean() {

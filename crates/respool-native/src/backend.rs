@@ -11,6 +11,7 @@ use respool_core::{
 
 use crate::lanes::Lanes;
 use crate::shared::Shared;
+use crate::slots::lasting::Lock;
 use crate::upkeep::Keeper;
 
 /// This backend, for the facade, the command line and the kit.
@@ -55,6 +56,7 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
     let backend = Native {
         upkeep: Upkeep::new(Keeper(shared.clone())),
         lanes,
+        lock: shared.lock(),
         shared,
     };
     backend.upkeep.ensure();
@@ -63,6 +65,8 @@ pub fn build(config: PoolConfig) -> Result<Pool, PoolError> {
 
 pub(crate) struct Native {
     pub(crate) shared: Arc<Shared>,
+    /// The lock of its slots, at hand.
+    lock: &'static Lock,
     pub(crate) upkeep: Upkeep<Keeper>,
     pub(crate) lanes: Arc<Lanes>,
 }
@@ -76,11 +80,19 @@ impl Backend for Native {
             None if self.lanes.make_room() => self.shared.pop()?,
             None => return None,
         };
-        if connection.is_warm() && self.upkeep.runs() {
+        if self.shared.is_warm(&mut connection) && self.upkeep.runs() {
             return Some(connection);
         }
         self.upkeep.ensure();
         Some(self.shared.fit(connection)?)
+    }
+
+    fn take_at_once(&self) -> Option<Box<dyn Connection>> {
+        // In a crowd nothing is idle, as a rule: what waiting takes is made before the lock is taken.
+        if self.lock.is_crowded() || !self.upkeep.runs() {
+            return None;
+        }
+        Some(self.shared.pop_warm(self.lock)?)
     }
 
     async fn get(&self, deadline: Deadline) -> Result<Box<dyn Connection>, PoolError> {

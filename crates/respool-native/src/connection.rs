@@ -11,6 +11,7 @@ use respool_core::{Begun, CloseReason, Connection, Detached, PoolError};
 
 use crate::clock::Tick;
 use crate::shared::Shared;
+use crate::slots::lasting::Lock;
 use crate::wire::{Due, Wire};
 
 /// How much of owed replies is read to keep a connection: more, and a new one is cheaper.
@@ -20,6 +21,8 @@ const MOST_TO_DISCARD: u64 = 1 << 20;
 pub(crate) struct NativeConnection {
     wire: Wire,
     shared: Arc<Shared>,
+    /// The lock of its slots, at hand for when it is given back.
+    lock: &'static Lock,
     owed: Owed,
     database: i64,
     /// `None` once it was detached.
@@ -42,6 +45,7 @@ impl NativeConnection {
             wire,
             owed: Owed::nothing(&shared.config),
             database: shared.config.endpoint.database(),
+            lock: shared.lock(),
             shared,
             place: Some(place),
             condemned: false,
@@ -51,16 +55,14 @@ impl NativeConnection {
         }
     }
 
-    /// Whether it was lent a moment ago already and is owed nothing: it can be handed out as it is.
+    /// Whether it was lent a moment ago already, seen from `now`, and is owed nothing: it can be handed out
+    /// as it is, if the pool has no need of a [finer clock](Shared::needs_fine_clock).
     /// Costs no system call: what has happened to its socket in that moment shows before the first
     /// request, which then goes to a [new one](Self::renew).
     #[inline]
-    pub(crate) fn is_warm(&mut self) -> bool {
+    pub(crate) fn is_warm(&mut self, now: Tick) -> bool {
         self.is_unused = true;
-        self.lent_at == Tick::now()
-            && !self.wire.is_owed()
-            && !self.wire.is_lost()
-            && !self.shared.needs_fine_clock
+        self.lent_at == now && !self.wire.is_owed() && !self.wire.is_lost()
     }
 
     /// It is handed out, and was not [warm](Self::is_warm).
@@ -252,6 +254,12 @@ impl NativeConnection {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The lock of the slots that it belongs to.
+    #[inline]
+    pub(crate) fn lock(&self) -> &'static Lock {
+        self.lock
     }
 
     /// Ends it because the pool has no use for it.

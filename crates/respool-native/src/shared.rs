@@ -8,12 +8,12 @@ use respool_core::{CloseReason, PoolConfig, PoolError, Status};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Tick};
 use crate::connection::NativeConnection;
 use crate::dial_rate::DialRate;
 use crate::lanes::Lanes;
 use crate::queue::Word;
-use crate::slots::lasting::LastingSlots;
+use crate::slots::lasting::{LastingSlots, Lock};
 use crate::slots::{Returned, Slots};
 
 /// The longest tick of an operating system's coarse clock. Limits below it are kept by the fine one.
@@ -68,10 +68,21 @@ impl Shared {
         }))
     }
 
+    /// The lock of the slots, which is there for as long as this is.
+    #[inline]
+    pub(crate) fn lock(&self) -> &'static Lock {
+        self.slots.lock()
+    }
+
     /// Whether callers seem to wait, who get what comes back before any newcomer.
     #[inline]
     pub(crate) fn is_crowded(&self) -> bool {
         self.slots.lock().is_crowded()
+    }
+
+    /// Whether `connection` can be handed out as it is.
+    pub(crate) fn is_warm(&self, connection: &mut NativeConnection) -> bool {
+        !self.needs_fine_clock && connection.is_warm(Tick::now())
     }
 
     /// Somebody waits from now on.
@@ -110,9 +121,14 @@ impl Shared {
 
     /// The same if it can be handed out as it is; else it stays where it is.
     #[inline]
-    pub(crate) fn pop_warm(&self) -> Option<Box<NativeConnection>> {
-        let mut slots = self.slots();
-        match slots.idle.last_mut()?.is_warm() {
+    pub(crate) fn pop_warm(&self, lock: &'static Lock) -> Option<Box<NativeConnection>> {
+        if self.needs_fine_clock {
+            return None;
+        }
+        // Nobody is to wait for what it costs to ask.
+        let now = Tick::now();
+        let mut slots = lock.slots();
+        match slots.idle.last_mut()?.is_warm(now) {
             true => self.pop_from(&mut slots),
             false => None,
         }
@@ -151,7 +167,7 @@ impl Shared {
 
     /// Takes back a connection that is fit: to whoever waits first, or to the idle ones.
     pub(crate) fn take_back(connection: Box<NativeConnection>) {
-        let lock = connection.shared().slots.lock();
+        let lock = connection.lock();
         let mut slots = lock.slots();
         let returned = slots.take_back(connection);
         if let Returned::Kept = returned {

@@ -19,14 +19,6 @@ use crate::{homes, places};
 use crate::places::Place;
 
 impl Line for Native {
-    fn take_at_once(&self) -> Option<Box<dyn Connection>> {
-        // In a crowd nothing is idle, as a rule: what waiting takes is made before the lock is taken.
-        if self.shared.is_crowded() || !self.upkeep.runs() {
-            return None;
-        }
-        Some(self.shared.pop_warm()?)
-    }
-
     fn poll_take<'a>(
         &'a self,
         place: &mut Option<PlaceInLine>,
@@ -108,10 +100,12 @@ impl Native {
         deadline: impl FnOnce() -> Deadline,
     ) -> Result<Taken<'_>, PoolError> {
         match word {
-            Word::Given(mut connection) => match connection.is_warm() && self.upkeep.runs() {
-                true => Ok(Taken::Connection(connection)),
-                false => Ok(self.see_to(connection, deadline())),
-            },
+            Word::Given(mut connection) => {
+                match self.shared.is_warm(&mut connection) && self.upkeep.runs() {
+                    true => Ok(Taken::Connection(connection)),
+                    false => Ok(self.see_to(connection, deadline())),
+                }
+            }
             Word::Failed(error) => Err((*error).into()),
             Word::Closed => Err(PoolError::Closed),
             Word::TooLate => Err(self.shared.timed_out(deadline())),
