@@ -301,6 +301,7 @@ pub trait Lane: Send + Sync {
         pipeline: &'a Pipeline,
         offset: usize,
         count: usize,
+        here: &'a mut Whereabouts,
     ) -> RedisFuture<'a, Vec<Value>>;
 }
 

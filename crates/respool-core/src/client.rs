@@ -112,7 +112,11 @@ impl Client {
             return Err(self.refusal(command));
         }
         match self.pool.backend().lane() {
-            Some(lane) if is_plain => lane.request_pipeline(pipeline, offset, count).await,
+            Some(lane) if is_plain => {
+                let mut here = self.here;
+                lane.request_pipeline(pipeline, offset, count, &mut here)
+                    .await
+            }
             _ => {
                 let mut connection = self.pool.get().await?;
                 connection
@@ -145,6 +149,7 @@ impl Client {
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         if self.retry.allows(command) {
+            let _ = self.here.runtime();
             return Box::pin(again(|| self.request(command)));
         }
         // The common case, without a future around the lane's own.
@@ -166,6 +171,8 @@ impl ConnectionLike for Client {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
+        // Kept from one to the next.
+        let _ = self.here.runtime();
         let this = &*self;
         let ask = move || this.request_pipeline(pipeline, offset, count);
         match self.retry.allows_all(pipeline) {

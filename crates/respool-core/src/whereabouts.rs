@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use tokio::runtime::{self, Handle};
 use tokio::task;
 
@@ -9,6 +11,11 @@ use crate::PoolError;
 pub struct Whereabouts {
     task: Option<task::Id>,
     runtime: Option<runtime::Id>,
+    share: u32,
+}
+
+thread_local! {
+    static NEXT_SHARE: Cell<u32> = const { Cell::new(0) };
 }
 
 impl Whereabouts {
@@ -26,8 +33,19 @@ impl Whereabouts {
         }
     }
 
+    /// A number for whoever divides callers among connections, known once the runtime is: it stays as it is
+    /// for as long as this is the same task, so that what one caller asks stays in order; those of many
+    /// tasks are spread evenly.
+    #[inline]
+    pub fn share(&self) -> u32 {
+        self.share
+    }
+
     fn look(&mut self, task: Option<task::Id>) -> Result<runtime::Id, PoolError> {
         let here = Handle::try_current().map_err(|_| PoolError::NoRuntime)?;
+        if self.runtime.is_none() || task != self.task {
+            self.share = NEXT_SHARE.replace(NEXT_SHARE.get().wrapping_add(1));
+        }
         self.task = task;
         self.runtime = Some(here.id());
         Ok(here.id())
@@ -38,6 +56,31 @@ impl Whereabouts {
 mod tests {
     use super::*;
     use tokio::runtime::Builder;
+
+    #[test]
+    fn a_task_keeps_its_share_and_many_are_spread_evenly() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let mut used_before = Whereabouts::default();
+        runtime.block_on(async {
+            used_before.runtime().unwrap();
+            let share = used_before.share();
+            used_before.runtime().unwrap();
+            assert_eq!(used_before.share(), share);
+            let mut odd = 0;
+            for _ in 0..10 {
+                let mut clone = used_before;
+                let task = tokio::spawn(async move {
+                    clone.runtime().unwrap();
+                    let share = clone.share();
+                    clone.runtime().unwrap();
+                    assert_eq!(clone.share(), share);
+                    share % 2
+                });
+                odd += task.await.unwrap();
+            }
+            assert_eq!(odd, 5);
+        });
+    }
 
     #[test]
     fn a_client_that_moves_is_found_again() {

@@ -344,6 +344,7 @@ impl Lane for LanesHandle {
         pipeline: &'a Pipeline,
         offset: usize,
         count: usize,
+        _: &'a mut Whereabouts,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(self.lanes.send(
             || respool_core::pipeline_name(pipeline),

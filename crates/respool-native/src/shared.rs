@@ -108,6 +108,11 @@ impl Shared {
         self.lanes.get()?.upgrade()
     }
 
+    /// Whether anybody waits for a connection.
+    pub(crate) fn has_line(&self) -> bool {
+        !self.slots().queue.is_empty()
+    }
+
     /// Whether a connection could be had at once, or opened, that nobody waits for.
     pub(crate) fn has_room_beside(&self) -> bool {
         let slots = self.slots();

@@ -60,10 +60,12 @@ pub struct PoolConfig {
     pub endpoint: Endpoint,
     /// The most connections open at once, those being opened included. Default 10.
     pub max_size: usize,
-    /// The most connections that [`Client`](crate::Client)s share all the time, one for each runtime
-    /// that asks, for backends with lanes. Default: half of `max_size`, at least one, so that as many
-    /// are left for `get`; one connection carries all that a server can answer. Beside them others are
-    /// opened while large values travel, as far as nobody else wants their slots.
+    /// The most connections that [`Client`](crate::Client)s share all the time, for backends with lanes:
+    /// one for each runtime that asks, and with `native` a second one where much is asked at once, so that
+    /// the server and the callers needn't wait for each other. Default: half of `max_size`, at least one, so
+    /// that as many are left for `get`. With 1 as little as possible is left to several connections, which
+    /// spares a server that has no time to lose. Beside them others are opened while large values travel, as
+    /// far as nobody else wants their slots.
     pub lanes: Option<usize>,
     /// Connections kept ready even without demand. Default 0.
     pub min_idle: usize,

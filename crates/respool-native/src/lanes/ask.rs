@@ -8,6 +8,7 @@ use respool_core::{
     CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError, Whereabouts,
 };
 use tokio::runtime::{Handle, Id};
+use tokio::task::JoinHandle;
 
 use super::Lanes;
 use super::body::{Body, Core};
@@ -83,14 +84,14 @@ impl Lanes {
         question: Question<'_>,
         packed: &mut Option<Vec<u8>>,
         waker: Option<&Waker>,
-        here: Id,
+        (here, share): (Id, u32),
         size: Size,
         patience: Patience,
     ) -> Result<Sent, Way> {
         let mut traffic = self.traffic();
         let has_room = || self.shared.has_room_beside();
         let (index, is_foreign) =
-            match traffic.choose(here, size, || self.most(), patience, has_room) {
+            match traffic.choose(here, share, size, || self.most(), patience, has_room) {
                 Way::Over(index) => (index, false),
                 Way::OverForeign(index) => (index, true),
                 way => return Err(way),
@@ -117,6 +118,8 @@ impl Lanes {
             (None, Question::Pipeline(_)) => {}
         }
         let number = lane.body.number;
+        let divides = !is_foreign && traffic.is_to_divide(index, here, || self.most(), has_room);
+        let lane = &traffic.lanes[index];
         if was_quiet && !is_foreign && lane.body.is_parked.load(Ordering::Acquire) {
             let body = lane.body.clone();
             drop(traffic);
@@ -127,12 +130,30 @@ impl Lanes {
             if let Some(driver) = driver {
                 driver.wake();
             }
+        } else {
+            drop(traffic);
+        }
+        if divides {
+            self.divide(here);
         }
         Ok(Sent {
             number,
             place,
             is_foreign,
         })
+    }
+
+    /// Opens a second lane for runtime `here`, whose turn it is. Nobody waits for it.
+    #[cold]
+    fn divide(self: &Arc<Self>, here: Id) {
+        let turn = Turn {
+            lanes: self.clone(),
+            here,
+        };
+        if Handle::try_current().is_ok_and(|it| it.id() == here) {
+            let deadline = Deadline::after(self.shared.config.get_timeout);
+            drop(turn.open(false, deadline));
+        }
     }
 
     /// Writes what waits to be sent on a lane on which nothing is under way. Its driver sees to
@@ -180,11 +201,14 @@ impl Lanes {
 
 impl Native {
     /// Asks, and waits for what becomes of it: nothing after which it has to wait on.
-    pub(super) async fn ask(&self, question: Question<'_>, size: Size) -> RedisResult<(Told, u64)> {
-        let here = match Handle::try_current() {
-            Ok(here) => here.id(),
-            Err(_) => return Err(PoolError::NoRuntime.into()),
-        };
+    pub(super) async fn ask(
+        &self,
+        question: Question<'_>,
+        size: Size,
+        mut whereabouts: Whereabouts,
+    ) -> RedisResult<(Told, u64)> {
+        let here = whereabouts.runtime()?;
+        let share = whereabouts.share();
         let mut packed = question.packed();
         let size = match &packed {
             Some(packed) if packed.len() > LARGE => Size::Large,
@@ -200,7 +224,7 @@ impl Native {
             };
             let sent = self
                 .lanes
-                .send(question, &mut packed, None, here, size, patience);
+                .send(question, &mut packed, None, (here, share), size, patience);
             let way = match sent {
                 Ok(sent) => match self.told(&sent).await {
                     Told::NotSent => {
@@ -288,18 +312,7 @@ impl Native {
             lanes: self.lanes.clone(),
             here,
         };
-        let shared = self.shared.clone();
-        let opening = tokio::spawn(async move {
-            let connection = match deadline.limit(shared.take_fit(None, deadline)).await {
-                Some(connection) => connection?,
-                None => return Err(shared.timed_out(deadline)),
-            };
-            turn.lanes.add(connection, here, is_beside);
-            drop(turn);
-            Ok(())
-        });
-        self.shared.note_task(opening.abort_handle());
-        match opening.await {
+        match turn.open(is_beside, deadline).await {
             Ok(opened) => opened,
             // Its runtime is ending, or the pool: the next choice says so.
             Err(_) => {
@@ -314,12 +327,14 @@ impl Native {
         pipeline: &Pipeline,
         offset: usize,
         count: usize,
+        here: &mut Whereabouts,
     ) -> RedisResult<Vec<Value>> {
         if pipeline.is_empty() {
             return Err((ErrorKind::Client, "empty command").into());
         }
         let question = Question::Pipeline(pipeline);
-        let (mut replies, number) = match self.ask(question, Size::Small).await? {
+        here.runtime()?;
+        let (mut replies, number) = match self.ask(question, Size::Small, *here).await? {
             (Told::Replies(replies), number) => (replies, number),
             (told, _) => return Err(self.failure(question, told)),
         };
@@ -361,8 +376,11 @@ impl SharedLane for Native {
         pipeline: &'a Pipeline,
         offset: usize,
         count: usize,
+        here: &'a mut Whereabouts,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(Native::request_pipeline(self, pipeline, offset, count))
+        Box::pin(Native::request_pipeline(
+            self, pipeline, offset, count, here,
+        ))
     }
 }
 
@@ -386,6 +404,25 @@ impl Delay {
 struct Turn {
     lanes: Arc<Lanes>,
     here: Id,
+}
+
+impl Turn {
+    /// Opens it in a task.
+    fn open(self, is_beside: bool, deadline: Deadline) -> JoinHandle<Result<(), PoolError>> {
+        let lanes = self.lanes.clone();
+        let opening = tokio::spawn(async move {
+            let shared = &self.lanes.shared;
+            let connection = match deadline.limit(shared.take_fit(None, deadline)).await {
+                Some(connection) => connection?,
+                None => return Err(shared.timed_out(deadline)),
+            };
+            self.lanes.add(connection, self.here, is_beside);
+            drop(self);
+            Ok(())
+        });
+        lanes.shared.note_task(opening.abort_handle());
+        opening
+    }
 }
 
 impl Drop for Turn {

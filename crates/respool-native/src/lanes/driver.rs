@@ -151,6 +151,7 @@ impl Driver {
         if core.is_quiet() && core.quiet_since + REST <= now {
             return Turn::Ends(Ending::Rests);
         }
+        self.lanes.allow_to_divide(&self.body);
         let period = now + self.lanes.period();
         self.due = overdue.map_or(period, |overdue| overdue.min(period));
         self.alarm.as_mut().reset(self.due.into());
@@ -212,6 +213,13 @@ impl Lanes {
         let mut traffic = self.traffic();
         let lane = traffic.lane(body.number);
         lane.map(|lane| lane.leave(CloseReason::Expired)).is_some()
+    }
+
+    /// If it is still too much for one lane, that is to be seen anew.
+    fn allow_to_divide(&self, body: &Body) {
+        if let Some(lane) = self.traffic().lane(body.number) {
+            lane.may_divide = self.overlaps && !lane.is_beside;
+        }
     }
 
     /// How far ahead a driver's alarm is set at most, so that it is never late for what begins

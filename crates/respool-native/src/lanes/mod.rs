@@ -20,6 +20,7 @@ mod unsent;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::thread;
 use std::time::Instant;
 
 use respool_core::CloseReason;
@@ -52,6 +53,8 @@ pub(crate) struct Lanes {
     /// Told when a lane was opened or has ended, and of room on one.
     changed: Notify,
     sizes: Sizes,
+    /// Whether the server may be at work while this process is.
+    overlaps: bool,
 }
 
 /// What a driver does next.
@@ -70,6 +73,7 @@ impl Lanes {
             crowded: AtomicUsize::new(0),
             changed: Notify::new(),
             sizes: Sizes::new(),
+            overlaps: thread::available_parallelism().is_ok_and(|cores| cores.get() > 1),
         })
     }
 
@@ -77,7 +81,7 @@ impl Lanes {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many runtimes may have a lane of their own.
+    /// How many lanes there may be that don't stand beside others.
     fn most(&self) -> usize {
         self.shared.config.lanes_of(self.shared.ledger.max_size())
     }
@@ -115,6 +119,7 @@ impl Lanes {
                 unsent: Unsent::default(),
                 has_weeds: false,
                 is_beside,
+                may_divide: !is_beside && self.overlaps,
                 leaves: None,
                 is_wanted: false,
             });
@@ -125,6 +130,10 @@ impl Lanes {
         };
         // With nothing locked: on a runtime that is ending it is dropped at once.
         tokio::spawn(Driver::new(self.clone(), body, 0));
+        // Whoever came while it was being opened has not asked it to make room.
+        if self.shared.has_line() {
+            self.make_room();
+        }
     }
 
     fn remove(&self, traffic: &mut Traffic, body: &Body) -> Option<Lane> {
@@ -218,8 +227,8 @@ impl Lanes {
     }
 
     /// Somebody waits for a connection: a lane that has nothing to do gives up its own, others as
-    /// soon as they have nothing to do. Those that stand beside another take no newcomers from now
-    /// on, nor do those without which there would be no connection to take out.
+    /// soon as they have nothing to do. Those that are not the first of their runtime take no newcomers
+    /// from now on, nor do those without which there would be no connection to take out.
     pub(crate) fn make_room(&self) -> bool {
         if self.shared.open_lanes.load(Ordering::Relaxed) == 0 {
             return false;
@@ -229,14 +238,16 @@ impl Lanes {
             let takes_all = traffic.lanes.len() >= self.shared.ledger.max_size();
             let (mut quiet, mut busy) = (Vec::new(), Vec::new());
             let mut woken = Vec::new();
-            for lane in &mut traffic.lanes {
+            let lanes = traffic.lanes.iter();
+            let are_second: Vec<_> = lanes.map(|lane| traffic.is_second(lane)).collect();
+            for (lane, is_second) in traffic.lanes.iter_mut().zip(are_second) {
                 if lane.is_quiet() {
                     quiet.push(lane.body.clone());
                     continue;
                 }
                 lane.is_wanted = true;
                 busy.push(lane.body.clone());
-                if lane.is_beside || takes_all {
+                if lane.is_beside || is_second || takes_all {
                     lane.leave(CloseReason::MadeRoom);
                 }
                 if lane.body.must_be_woken() {

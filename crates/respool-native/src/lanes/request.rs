@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
             question,
             &mut packed,
             Some(context.waker()),
-            here,
+            (here, self.here.share()),
             Size::Small,
             Patience::Nothing,
         );
@@ -74,10 +74,10 @@ impl<'a> Request<'a> {
             }) => Stage::Asked(Asked::new(lanes, number, place)),
             // Only one of this runtime is ready.
             Ok(sent) => {
-                let native = self.native;
+                let (native, here) = (self.native, *self.here);
                 Stage::Slow(Box::pin(async move {
                     match native.told(&sent).await {
-                        Told::NotSent => native.ask(question, Size::Small).await,
+                        Told::NotSent => native.ask(question, Size::Small, here).await,
                         told => Ok((told, sent.number)),
                     }
                 }))
@@ -91,11 +91,12 @@ impl<'a> Request<'a> {
     #[cold]
     fn wait_abroad(&mut self) {
         let (native, question) = (self.native, Question::Command(self.command));
+        let here = *self.here;
         if let Stage::Asked(asked) = std::mem::replace(&mut self.stage, Stage::New) {
             let number = asked.number();
             self.stage = Stage::Slow(Box::pin(async move {
                 match native.told_abroad(asked).await {
-                    Told::NotSent => native.ask(question, Size::Small).await,
+                    Told::NotSent => native.ask(question, Size::Small, here).await,
                     told => Ok((told, number)),
                 }
             }));
@@ -109,7 +110,7 @@ impl<'a> Request<'a> {
             false => Size::Small,
         };
         let (native, question) = (self.native, Question::Command(self.command));
-        Stage::Slow(Box::pin(native.ask(question, size)))
+        Stage::Slow(Box::pin(native.ask(question, size, *self.here)))
     }
 
     fn finish(&self, told: Told, number: u64) -> RedisResult<Value> {

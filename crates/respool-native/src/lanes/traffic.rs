@@ -16,11 +16,16 @@ const MOST_UNDER_WAY: usize = 32 * 1024;
 /// The most bytes that wait for a lane's next write. One command may be larger.
 const MOST_UNSENT: usize = 8 << 20;
 
+/// From how many commands on that are under way on its only lane a runtime is to have two.
+const MUCH_FOR_ONE: usize = 8;
+
 /// All lanes of a pool, and what waits to be sent on each: under one lock, which is held for as long
 /// as it takes to append a small command.
 ///
-/// A runtime has one lane of its own, driven by a task on it: a runtime that nobody drives holds up
-/// nobody else (LIFE-5). Others stand beside it while large values travel.
+/// A runtime has a lane of its own, driven by a task on it: a runtime that nobody drives holds up
+/// nobody else (LIFE-5). Where much is asked at once it has two, and callers are divided among them:
+/// while the server answers one batch, the next is made up. Others stand beside them while large values
+/// travel.
 #[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) lanes: Vec<Lane>,
@@ -40,8 +45,10 @@ pub(crate) struct Lane {
     pub(crate) unsent: Unsent,
     /// Somebody gave up since its last batch.
     pub(crate) has_weeds: bool,
-    /// It stands beside its runtime's own lane.
+    /// It stands beside its runtime's own lanes.
     pub(crate) is_beside: bool,
+    /// It may be the reason for a second one, if there is none.
+    pub(crate) may_divide: bool,
     /// It takes no newcomers, and ends once nothing is under way on it.
     pub(crate) leaves: Option<CloseReason>,
     /// Somebody waits for its connection, and may have it as soon as nothing is under way.
@@ -134,6 +141,7 @@ impl Traffic {
     pub(crate) fn choose(
         &mut self,
         here: Id,
+        share: u32,
         size: Size,
         most: impl FnOnce() -> usize,
         patience: Patience,
@@ -144,12 +152,11 @@ impl Traffic {
         }
         let is_mine = |lane: &Lane| lane.home == Some(here) && lane.leaves.is_none();
         let is_patient = patience == Patience::LaneBeside;
-        // The steady case: one lane, and nothing large.
+        // The steady case: a lane or two, and nothing large.
         if size == Size::Small
-            && let Some((first, lane)) = self.first(is_mine)
-            && !lane.is_held_up()
+            && let Some(index) = self.own(here, share)
         {
-            return Way::Over(first);
+            return Way::Over(index);
         }
         if patience == Patience::Nothing {
             return Way::Wait;
@@ -157,9 +164,8 @@ impl Traffic {
         let Some((own, _)) = self.first(is_mine) else {
             return self.choose_first(here, most(), is_patient);
         };
-        let beside = |index: usize, lane: &Lane| index != own && is_mine(lane) && !lane.is_full();
         let best = (self.lanes.iter().enumerate())
-            .filter(|(index, lane)| beside(*index, lane))
+            .filter(|(_, lane)| lane.is_beside && is_mine(lane) && !lane.is_full())
             .filter(|(_, lane)| size == Size::Large || !lane.is_held_up())
             .min_by_key(|(_, lane)| lane.load());
         if let Some((best, _)) = best {
@@ -191,9 +197,11 @@ impl Traffic {
         if self.is_opening(here) {
             return Way::Wait;
         }
-        let own = self.lanes.iter().filter(|lane| !lane.is_beside).count();
+        let is_first = |lane: &Lane| !lane.is_beside && !self.is_second(lane);
+        let own = self.lanes.iter().filter(|lane| is_first(lane)).count();
         if own + self.opening.len() < most {
             self.opening.push(here);
+            self.keep_seconds_to(most);
             return Way::Open;
         }
         // Others have as many as there may be: one that rests moves here, else one is shared.
@@ -209,6 +217,75 @@ impl Traffic {
                 self.opening.push(here);
                 Way::Open
             }
+        }
+    }
+
+    /// The one of a runtime's own lanes that is for callers with that share, or the other where that is
+    /// held up.
+    #[inline]
+    fn own(&self, here: Id, share: u32) -> Option<usize> {
+        let mut own = (self.lanes.iter().enumerate())
+            .filter(|(_, lane)| lane.home == Some(here) && lane.leaves.is_none());
+        let (first, lane) = own.next()?;
+        let Some((second, other)) = own.find(|(_, lane)| !lane.is_beside) else {
+            return (!lane.is_held_up()).then_some(first);
+        };
+        let (mine, other) = match share % 2 {
+            0 => ((first, lane), (second, other)),
+            _ => ((second, other), (first, lane)),
+        };
+        let mut both = [mine, other].into_iter();
+        Some(both.find(|(_, lane)| !lane.is_held_up())?.0)
+    }
+
+    /// Whether runtime `here` is to have a second lane because of what is under way on the one at `index`.
+    /// Whoever is told so has the turn to open it.
+    #[inline]
+    pub(crate) fn is_to_divide(
+        &mut self,
+        index: usize,
+        here: Id,
+        most: impl FnOnce() -> usize,
+        has_room: impl FnOnce() -> bool,
+    ) -> bool {
+        let lane = &mut self.lanes[index];
+        if !lane.may_divide || lane.load() < MUCH_FOR_ONE {
+            return false;
+        }
+        // The lane's driver allows for another look.
+        lane.may_divide = false;
+        let own = |lane: &&Lane| lane.home == Some(here) && !lane.is_beside;
+        let is_to = self.lanes.iter().filter(own).count() == 1
+            && !self.is_opening(here)
+            && self.own_of_all() + self.opening.len() < most()
+            && has_room();
+        if is_to {
+            self.opening.push(here);
+        }
+        is_to
+    }
+
+    /// How many lanes there are that don't stand beside others.
+    fn own_of_all(&self) -> usize {
+        self.lanes.iter().filter(|lane| !lane.is_beside).count()
+    }
+
+    /// Whether its runtime had one before it.
+    pub(crate) fn is_second(&self, lane: &Lane) -> bool {
+        let own = |it: &&Lane| it.home == lane.home && !it.is_beside;
+        let first = self.lanes.iter().find(own);
+        lane.home.is_some() && first.is_some_and(|first| first.body.number != lane.body.number)
+    }
+
+    /// One more is being opened: a second lane goes where there would be too many.
+    fn keep_seconds_to(&mut self, most: usize) {
+        if self.own_of_all() + self.opening.len() <= most {
+            return;
+        }
+        let is_second =
+            |lane: &Lane| !lane.is_beside && lane.leaves.is_none() && self.is_second(lane);
+        if let Some((index, _)) = self.first(is_second) {
+            self.lanes[index].leave(CloseReason::MadeRoom);
         }
     }
 

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use redis::{RedisResult, Value, cmd, pipe};
-use respool_core::{Client, Pool, PoolError};
+use respool_core::{Client, Pool, PoolConfig, PoolError};
 use respool_testserver::RedisServer;
 use tokio::task::JoinSet;
 
@@ -69,6 +69,9 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
             .map_err(|broken| broken.in_case("blocking pops"))?;
         let replies = others.stop().await?.replies;
         come_to_rest(&pool).await?;
+        who_wants_his_own_gets_it_beside_many(trial, config.clone())
+            .await
+            .map_err(|broken| broken.in_case("one's own connection beside many clients"))?;
         who_came_first_holds_up_nobody(&trial.pool(config)?)
             .await
             .map_err(|broken| broken.in_case("one who came first"))?;
@@ -78,6 +81,32 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
             REFUSED.len()
         ))
     })
+}
+
+/// Those who share connections may want all of them, but not for good: also where somebody comes at the
+/// moment at which they have opened the last.
+async fn who_wants_his_own_gets_it_beside_many(
+    trial: &Trial,
+    mut few: PoolConfig,
+) -> Result<(), Broken> {
+    (few.max_size, few.lanes) = (2, Some(2));
+    for _ in 0..20 {
+        let pool = trial.pool(few.clone())?;
+        let client = pool.client();
+        let many = Others::start_many(&client, 32);
+        let all_are_open = async {
+            while pool.status().opened < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE / 100, all_are_open).await;
+        for word in ["first", "second", "third"] {
+            let what = "a connection of one's own";
+            within(PATIENCE / 4, what, Way::Own.echo(&pool, word)).await??;
+        }
+        many.stop().await?;
+    }
+    Ok(())
 }
 
 /// He may have begun to open what all share; then he is not polled for a while, as in a `select!` beside

@@ -62,15 +62,19 @@ impl Others {
     pub(super) const TASKS: usize = 4;
 
     pub(super) fn start(client: &Client) -> Self {
+        Others::start_many(client, Self::TASKS)
+    }
+
+    pub(super) fn start_many(client: &Client, count: usize) -> Self {
         let shared = Arc::new(Shared::default());
         let mut tasks = JoinSet::new();
-        for task in 0..Self::TASKS {
+        for task in 0..count {
             let (client, shared) = (client.clone(), shared.clone());
             tasks.spawn(async move {
                 let mut number = task;
                 let mut slowest = Duration::ZERO;
                 while !shared.stop.load(Ordering::Relaxed) {
-                    number += Self::TASKS;
+                    number += count;
                     let started = Instant::now();
                     let asked = ask(client.clone(), number).await;
                     if let Err(broken) = asked {
