@@ -34,7 +34,7 @@ impl Whereabouts {
     }
 
     /// A number for whoever divides callers among connections, known once the runtime is: it stays as it is
-    /// for as long as this is the same task, so that what one caller asks stays in order; those of many
+    /// for as long as this is the same task, so that what one caller asks can go the same way; those of many
     /// tasks are spread evenly.
     #[inline]
     pub fn share(&self) -> u32 {

@@ -117,6 +117,7 @@ impl Backend for Native {
             return Err(PoolError::Closed);
         }
         self.shared.set_max_size(max_size);
+        self.lanes.resized();
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult, Value, cmd, pipe};
-use respool_core::{Client, CommandError, Pool, PoolConfig, PoolError, READ_ONLY, Retry};
+use respool_core::{
+    Client, CommandError, Pool, PoolConfig, PoolError, PooledConnection, READ_ONLY, Retry,
+};
 use respool_testserver::{Answer, FaultProxy, RedisServer, Script, ScriptedServer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
@@ -37,6 +39,10 @@ fn one_thread() -> Runtime {
 /// Has a lane opened, with nothing under way on it.
 async fn warm(client: &Client) {
     let _: Value = cmd("PING").query_async(&mut client.clone()).await.unwrap();
+}
+
+async fn warm_own(connection: &mut PooledConnection) {
+    let _: Value = cmd("PING").query_async(connection).await.unwrap();
 }
 
 /// Polls a future once: it must not be ready.
@@ -151,6 +157,29 @@ async fn a_second_lane_makes_room_for_who_wants_a_connection() {
         held.set::<_, _, ()>("mine", 1).await.unwrap();
     }
     load.has_opened(&pool, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_are_answered_beside_a_line_that_never_ends() {
+    let server = server().await;
+    let pool = pool(&server.url(), |config| config.max_size = 2);
+    let mut line = JoinSet::new();
+    for _ in 0..10 {
+        let pool = pool.clone();
+        line.spawn(async move {
+            loop {
+                warm_own(&mut pool.get().await.unwrap()).await;
+            }
+        });
+    }
+    for _ in 0..100 {
+        let answered = tokio::time::timeout(PATIENCE, warm(&pool.client())).await;
+        answered.expect("in time");
+    }
+    assert!(
+        line.try_join_next().is_none(),
+        "somebody in line got nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

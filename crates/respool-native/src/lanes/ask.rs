@@ -8,10 +8,10 @@ use respool_core::{
     CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError, Whereabouts,
 };
 use tokio::runtime::{Handle, Id};
-use tokio::task::JoinHandle;
 
 use super::Lanes;
 use super::body::{Body, Core};
+use super::opening::{Opens, Turn};
 use super::places::{Place, Told};
 use super::request::{Asked, Request};
 use super::traffic::{Patience, Size, Traffic, Way};
@@ -102,6 +102,7 @@ impl Lanes {
         let replies = question.replies();
         let is_pipeline = matches!(question, Question::Pipeline(_));
         let place = places.take(waker);
+        lane.fresh_until = None;
         match (packed, question) {
             (Some(packed), _) if packed.len() > LARGE => {
                 let bytes = std::mem::take(packed);
@@ -141,19 +142,6 @@ impl Lanes {
             place,
             is_foreign,
         })
-    }
-
-    /// Opens a second lane for runtime `here`, whose turn it is. Nobody waits for it.
-    #[cold]
-    fn divide(self: &Arc<Self>, here: Id) {
-        let turn = Turn {
-            lanes: self.clone(),
-            here,
-        };
-        if Handle::try_current().is_ok_and(|it| it.id() == here) {
-            let deadline = Deadline::after(self.shared.config.get_timeout);
-            drop(turn.open(false, deadline));
-        }
     }
 
     /// Writes what waits to be sent on a lane on which nothing is under way. Its driver sees to
@@ -205,9 +193,13 @@ impl Native {
         &self,
         question: Question<'_>,
         size: Size,
-        mut whereabouts: Whereabouts,
+        whereabouts: Whereabouts,
     ) -> RedisResult<(Told, u64)> {
-        let here = whereabouts.runtime()?;
+        // Tasks are spawned here, and that may be another runtime than the caller's task is on.
+        let here = match Handle::try_current() {
+            Ok(here) => here.id(),
+            Err(_) => return Err(PoolError::NoRuntime.into()),
+        };
         let share = whereabouts.share();
         let mut packed = question.packed();
         let size = match &packed {
@@ -240,15 +232,18 @@ impl Native {
             let delay = delay.get_or_insert_with(|| Delay::new(self.shared.config.get_timeout));
             let deadline = delay.deadline;
             if deadline.at().is_some_and(|at| at <= Instant::now()) {
+                if matches!(way, Way::Open | Way::OpenBeside) {
+                    drop(Turn::new(&self.lanes, here));
+                }
                 return Err(self.shared.timed_out(deadline).into());
             }
             match (way, changed) {
                 (Way::Closed, _) => return Err(PoolError::Closed.into()),
                 (Way::Adopt(number), _) => self.lanes.adopt(number),
-                (Way::Open, _) => self.open_lane(here, false, deadline).await?,
+                (Way::Open, _) => self.open_lane(here, Opens::First, deadline).await?,
                 (Way::OpenBeside, _) => {
                     let within = Deadline::after(Some(BESIDE_WITHIN));
-                    if self.open_lane(here, true, within).await.is_err() {
+                    if self.open_lane(here, Opens::Beside, within).await.is_err() {
                         // Whatever the reason, a lane that is held up is better than none.
                         delay.beside_until = Instant::now();
                     }
@@ -297,28 +292,6 @@ impl Native {
                 driver.wake();
             }
             turns = Some(now);
-        }
-    }
-
-    /// Opens a lane for runtime `here`, whose turn it is, in a task of its own: others wait for it, and
-    /// must not depend on whether this caller is polled. Dropping it changes nothing.
-    async fn open_lane(
-        &self,
-        here: Id,
-        is_beside: bool,
-        deadline: Deadline,
-    ) -> Result<(), PoolError> {
-        let turn = Turn {
-            lanes: self.lanes.clone(),
-            here,
-        };
-        match turn.open(is_beside, deadline).await {
-            Ok(opened) => opened,
-            // Its runtime is ending, or the pool: the next choice says so.
-            Err(_) => {
-                tokio::task::yield_now().await;
-                Ok(())
-            }
         }
     }
 
@@ -397,38 +370,6 @@ impl Delay {
             deadline: Deadline::after(limit),
             beside_until: Instant::now() + BESIDE_WITHIN,
         }
-    }
-}
-
-/// The right to open a lane for a runtime. However the attempt ends, others hear of it.
-struct Turn {
-    lanes: Arc<Lanes>,
-    here: Id,
-}
-
-impl Turn {
-    /// Opens it in a task.
-    fn open(self, is_beside: bool, deadline: Deadline) -> JoinHandle<Result<(), PoolError>> {
-        let lanes = self.lanes.clone();
-        let opening = tokio::spawn(async move {
-            let shared = &self.lanes.shared;
-            let connection = match deadline.limit(shared.take_fit(None, deadline)).await {
-                Some(connection) => connection?,
-                None => return Err(shared.timed_out(deadline)),
-            };
-            self.lanes.add(connection, self.here, is_beside);
-            drop(self);
-            Ok(())
-        });
-        lanes.shared.note_task(opening.abort_handle());
-        opening
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.lanes.traffic().opened(self.here);
-        self.lanes.changed.notify_waiters();
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Driver {
     due: Instant,
     gave_way: bool,
     is_armed: bool,
+    /// Whether it is time to see if somebody waits for a connection.
+    is_to_look: bool,
     news: News,
     woken: Vec<Waker>,
 }
@@ -51,6 +53,7 @@ impl Driver {
             due,
             gave_way: false,
             is_armed: false,
+            is_to_look: false,
             news: News::default(),
             woken: Vec::new(),
         }
@@ -152,6 +155,7 @@ impl Driver {
             return Turn::Ends(Ending::Rests);
         }
         self.lanes.allow_to_divide(&self.body);
+        self.is_to_look = true;
         let period = now + self.lanes.period();
         self.due = overdue.map_or(period, |overdue| overdue.min(period));
         self.alarm.as_mut().reset(self.due.into());
@@ -176,6 +180,10 @@ impl Future for Driver {
         };
         for waker in this.woken.drain(..) {
             waker.wake();
+        }
+        // Whoever began to wait while this lane was being opened, or was fresh, has asked in vain.
+        if std::mem::take(&mut this.is_to_look) && this.lanes.shared.has_line() {
+            this.lanes.make_room();
         }
         match turn {
             Turn::Parked => Poll::Pending,

@@ -9,8 +9,10 @@
 
 mod ask;
 mod body;
+mod division;
 mod driver;
 mod end;
+mod opening;
 mod places;
 mod request;
 mod sizes;
@@ -21,9 +23,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use respool_core::CloseReason;
+use respool_core::{CloseReason, Connection};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 
@@ -36,6 +38,10 @@ use places::Told;
 use sizes::Sizes;
 use traffic::{Lane, Traffic};
 use unsent::Unsent;
+
+/// How long a lane that was just opened is left to those who wanted it, also where others wait for a
+/// connection: long enough for them to have a turn.
+const FRESH: Duration = Duration::from_millis(5);
 
 /// What a lane reads at once.
 const READ_AT_ONCE: usize = 256 * 1024;
@@ -96,7 +102,7 @@ impl Lanes {
         resting.count()
     }
 
-    /// Makes a lane of `connection`, driven on this runtime.
+    /// Makes a lane of `connection`, driven on this runtime, unless it is not wanted any more.
     fn add(self: &Arc<Self>, mut connection: Box<NativeConnection>, here: Id, is_beside: bool) {
         if connection.wire().move_here().is_err() {
             return connection.end(CloseReason::Broken);
@@ -111,6 +117,11 @@ impl Lanes {
                 drop(traffic);
                 return connection.end(CloseReason::PoolClosed);
             }
+            let has_line = self.shared.has_line();
+            if !traffic.has_place(here, is_beside, self.most(), has_line) {
+                drop(traffic);
+                return connection.give_back();
+            }
             let body = Arc::new(Body::new(traffic.next_number(), connection));
             traffic.lanes.push(Lane {
                 body: body.clone(),
@@ -120,8 +131,9 @@ impl Lanes {
                 has_weeds: false,
                 is_beside,
                 may_divide: !is_beside && self.overlaps,
+                fresh_until: Some(Instant::now() + FRESH),
                 leaves: None,
-                is_wanted: false,
+                is_wanted: has_line,
             });
             self.shared
                 .open_lanes
@@ -130,10 +142,6 @@ impl Lanes {
         };
         // With nothing locked: on a runtime that is ending it is dropped at once.
         tokio::spawn(Driver::new(self.clone(), body, 0));
-        // Whoever came while it was being opened has not asked it to make room.
-        if self.shared.has_line() {
-            self.make_room();
-        }
     }
 
     fn remove(&self, traffic: &mut Traffic, body: &Body) -> Option<Lane> {
@@ -198,7 +206,7 @@ impl Lanes {
         };
         if !lane.hand_over(places, core, now) {
             let is_to_go = lane.is_wanted || lane.leaves.is_some();
-            if is_to_go && core.is_quiet() {
+            if is_to_go && core.is_quiet() && !lane.is_fresh(now) {
                 return Next::End;
             }
             if !lane.driver.as_ref().is_some_and(|it| it.will_wake(driver)) {
@@ -238,16 +246,20 @@ impl Lanes {
             let takes_all = traffic.lanes.len() >= self.shared.ledger.max_size();
             let (mut quiet, mut busy) = (Vec::new(), Vec::new());
             let mut woken = Vec::new();
-            let lanes = traffic.lanes.iter();
-            let are_second: Vec<_> = lanes.map(|lane| traffic.is_second(lane)).collect();
-            for (lane, is_second) in traffic.lanes.iter_mut().zip(are_second) {
-                if lane.is_quiet() {
+            let now = Instant::now();
+            for index in 0..traffic.lanes.len() {
+                let is_second = traffic.is_second(&traffic.lanes[index]);
+                let lane = &mut traffic.lanes[index];
+                let is_fresh = lane.is_fresh(now);
+                if lane.is_quiet() && !is_fresh {
                     quiet.push(lane.body.clone());
                     continue;
                 }
                 lane.is_wanted = true;
-                busy.push(lane.body.clone());
-                if lane.is_beside || is_second || takes_all {
+                if !is_fresh {
+                    busy.push(lane.body.clone());
+                }
+                if lane.is_beside || is_second || (takes_all && !is_fresh) {
                     lane.leave(CloseReason::MadeRoom);
                 }
                 if lane.body.must_be_woken() {
@@ -265,6 +277,12 @@ impl Lanes {
                 let held = body.try_core();
                 held.is_some_and(|held| self.abandon_if(body, held, |_| true))
             })
+    }
+
+    /// There may be fewer connections than before.
+    pub(crate) fn resized(&self) {
+        let most = self.most();
+        self.traffic().keep_seconds_to(most);
     }
 
     /// A lane's node no longer serves, or its connection is too old: newcomers go elsewhere.

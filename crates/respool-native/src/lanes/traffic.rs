@@ -16,9 +16,6 @@ const MOST_UNDER_WAY: usize = 32 * 1024;
 /// The most bytes that wait for a lane's next write. One command may be larger.
 const MOST_UNSENT: usize = 8 << 20;
 
-/// From how many commands on that are under way on its only lane a runtime is to have two.
-const MUCH_FOR_ONE: usize = 8;
-
 /// All lanes of a pool, and what waits to be sent on each: under one lock, which is held for as long
 /// as it takes to append a small command.
 ///
@@ -31,7 +28,9 @@ pub(crate) struct Traffic {
     pub(crate) lanes: Vec<Lane>,
     pub(crate) places: Places,
     /// Runtimes on which a lane is being opened: one at a time on each.
-    opening: Vec<Id>,
+    pub(super) opening: Vec<Id>,
+    /// No runtime gets a second lane before then: the last attempt has failed.
+    pub(super) divides_from: Option<Instant>,
     pub(crate) is_closed: bool,
     next_number: u64,
 }
@@ -49,6 +48,8 @@ pub(crate) struct Lane {
     pub(crate) is_beside: bool,
     /// It may be the reason for a second one, if there is none.
     pub(crate) may_divide: bool,
+    /// Until then it is left to those for whom it was opened, if none of them has come yet.
+    pub(crate) fresh_until: Option<Instant>,
     /// It takes no newcomers, and ends once nothing is under way on it.
     pub(crate) leaves: Option<CloseReason>,
     /// Somebody waits for its connection, and may have it as soon as nothing is under way.
@@ -121,15 +122,25 @@ impl Lane {
         }
     }
 
+    /// Whether those who wanted it have had no turn yet to use it.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        self.fresh_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether newcomers on runtime `here` may use it.
+    pub(super) fn is_open_to(&self, here: Id) -> bool {
+        self.home == Some(here) && self.leaves.is_none()
+    }
+
     fn is_full(&self) -> bool {
         self.unsent.bytes() >= MOST_UNSENT || self.load() >= MOST_UNDER_WAY
     }
 
-    fn load(&self) -> usize {
+    pub(super) fn load(&self) -> usize {
         self.unsent.entries.len() + self.body.in_flight.load(Ordering::Relaxed)
     }
 
-    fn is_held_up(&self) -> bool {
+    pub(super) fn is_held_up(&self) -> bool {
         self.body.is_receiving_large.load(Ordering::Relaxed) || self.is_full()
     }
 }
@@ -150,7 +161,6 @@ impl Traffic {
         if self.is_closed {
             return Way::Closed;
         }
-        let is_mine = |lane: &Lane| lane.home == Some(here) && lane.leaves.is_none();
         let is_patient = patience == Patience::LaneBeside;
         // The steady case: a lane or two, and nothing large.
         if size == Size::Small
@@ -161,11 +171,13 @@ impl Traffic {
         if patience == Patience::Nothing {
             return Way::Wait;
         }
-        let Some((own, _)) = self.first(is_mine) else {
+        let own = self.first(|lane| lane.is_open_to(here) && !lane.is_beside);
+        let Some((own, _)) = own.or_else(|| self.first(|lane| lane.is_open_to(here))) else {
             return self.choose_first(here, most(), is_patient);
         };
         let best = (self.lanes.iter().enumerate())
-            .filter(|(_, lane)| lane.is_beside && is_mine(lane) && !lane.is_full())
+            .filter(|(index, lane)| *index != own && lane.is_beside)
+            .filter(|(_, lane)| lane.is_open_to(here) && !lane.is_full())
             .filter(|(_, lane)| size == Size::Large || !lane.is_held_up())
             .min_by_key(|(_, lane)| lane.load());
         if let Some((best, _)) = best {
@@ -197,9 +209,7 @@ impl Traffic {
         if self.is_opening(here) {
             return Way::Wait;
         }
-        let is_first = |lane: &Lane| !lane.is_beside && !self.is_second(lane);
-        let own = self.lanes.iter().filter(|lane| is_first(lane)).count();
-        if own + self.opening.len() < most {
+        if self.count_firsts() + self.opening.len() < most {
             self.opening.push(here);
             self.keep_seconds_to(most);
             return Way::Open;
@@ -220,81 +230,12 @@ impl Traffic {
         }
     }
 
-    /// The one of a runtime's own lanes that is for callers with that share, or the other where that is
-    /// held up.
-    #[inline]
-    fn own(&self, here: Id, share: u32) -> Option<usize> {
-        let mut own = (self.lanes.iter().enumerate())
-            .filter(|(_, lane)| lane.home == Some(here) && lane.leaves.is_none());
-        let (first, lane) = own.next()?;
-        let Some((second, other)) = own.find(|(_, lane)| !lane.is_beside) else {
-            return (!lane.is_held_up()).then_some(first);
-        };
-        let (mine, other) = match share % 2 {
-            0 => ((first, lane), (second, other)),
-            _ => ((second, other), (first, lane)),
-        };
-        let mut both = [mine, other].into_iter();
-        Some(both.find(|(_, lane)| !lane.is_held_up())?.0)
-    }
-
-    /// Whether runtime `here` is to have a second lane because of what is under way on the one at `index`.
-    /// Whoever is told so has the turn to open it.
-    #[inline]
-    pub(crate) fn is_to_divide(
-        &mut self,
-        index: usize,
-        here: Id,
-        most: impl FnOnce() -> usize,
-        has_room: impl FnOnce() -> bool,
-    ) -> bool {
-        let lane = &mut self.lanes[index];
-        if !lane.may_divide || lane.load() < MUCH_FOR_ONE {
-            return false;
-        }
-        // The lane's driver allows for another look.
-        lane.may_divide = false;
-        let own = |lane: &&Lane| lane.home == Some(here) && !lane.is_beside;
-        let is_to = self.lanes.iter().filter(own).count() == 1
-            && !self.is_opening(here)
-            && self.own_of_all() + self.opening.len() < most()
-            && has_room();
-        if is_to {
-            self.opening.push(here);
-        }
-        is_to
-    }
-
-    /// How many lanes there are that don't stand beside others.
-    fn own_of_all(&self) -> usize {
-        self.lanes.iter().filter(|lane| !lane.is_beside).count()
-    }
-
-    /// Whether its runtime had one before it.
-    pub(crate) fn is_second(&self, lane: &Lane) -> bool {
-        let own = |it: &&Lane| it.home == lane.home && !it.is_beside;
-        let first = self.lanes.iter().find(own);
-        lane.home.is_some() && first.is_some_and(|first| first.body.number != lane.body.number)
-    }
-
-    /// One more is being opened: a second lane goes where there would be too many.
-    fn keep_seconds_to(&mut self, most: usize) {
-        if self.own_of_all() + self.opening.len() <= most {
-            return;
-        }
-        let is_second =
-            |lane: &Lane| !lane.is_beside && lane.leaves.is_none() && self.is_second(lane);
-        if let Some((index, _)) = self.first(is_second) {
-            self.lanes[index].leave(CloseReason::MadeRoom);
-        }
-    }
-
-    fn first(&self, is_wanted: impl Fn(&Lane) -> bool) -> Option<(usize, &Lane)> {
+    pub(super) fn first(&self, is_wanted: impl Fn(&Lane) -> bool) -> Option<(usize, &Lane)> {
         let mut lanes = self.lanes.iter().enumerate();
         lanes.find(|(_, lane)| is_wanted(lane))
     }
 
-    fn is_opening(&self, home: Id) -> bool {
+    pub(super) fn is_opening(&self, home: Id) -> bool {
         self.opening.contains(&home)
     }
 

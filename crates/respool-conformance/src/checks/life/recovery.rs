@@ -28,8 +28,41 @@ pub(crate) fn recovers_by_itself(trial: &Trial) -> Finding {
         connects_that_break_off(trial)
             .await
             .map_err(|broken| broken.in_case("connections cut in their handshake"))?;
+        outlasts_all_patience(trial)
+            .await
+            .map_err(|broken| broken.in_case("away for longer than anybody waits"))?;
         Ok(evidence)
     })
+}
+
+/// Many give up at the moment at which an attempt of theirs fails.
+async fn outlasts_all_patience(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let proxy = trial.proxy(&server).await?;
+    proxy.refuse(true);
+    let mut config = trial.config(&proxy.url());
+    config.get_timeout = Some(Duration::from_millis(20));
+    let pool = trial.pool(config)?;
+    let mut tasks = JoinSet::new();
+    for number in 0..64 {
+        let (pool, until) = (pool.clone(), Instant::now() + OUTAGE);
+        tasks.spawn(async move {
+            while Instant::now() < until {
+                // Not all in step.
+                tokio::time::sleep(Duration::from_micros(number * 97)).await;
+                let _ = Way::Shared.echo(&pool, "word").await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    proxy.refuse(false);
+    for way in Way::BOTH {
+        eventually(RECOVERY, "commands to succeed after that", async || {
+            way.echo(&pool, "word").await.is_ok()
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 async fn killed_and_restarted(trial: &Trial) -> Finding {

@@ -72,6 +72,9 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
         who_wants_his_own_gets_it_beside_many(trial, config.clone())
             .await
             .map_err(|broken| broken.in_case("one's own connection beside many clients"))?;
+        clients_are_answered_beside_a_line(trial, config.clone())
+            .await
+            .map_err(|broken| broken.in_case("clients beside a line that never ends"))?;
         who_came_first_holds_up_nobody(&trial.pool(config)?)
             .await
             .map_err(|broken| broken.in_case("one who came first"))?;
@@ -107,6 +110,37 @@ async fn who_wants_his_own_gets_it_beside_many(
         many.stop().await?;
     }
     Ok(())
+}
+
+/// There, what is opened for clients is wanted by others before they have used it.
+async fn clients_are_answered_beside_a_line(
+    trial: &Trial,
+    mut few: PoolConfig,
+) -> Result<(), Broken> {
+    few.max_size = 2;
+    let pool = trial.pool(few)?;
+    let mut line = JoinSet::new();
+    for _ in 0..10 {
+        let pool = pool.clone();
+        line.spawn(async move {
+            loop {
+                if let Err(broken) = Way::Own.echo(&pool, "word").await {
+                    return broken;
+                }
+            }
+        });
+    }
+    for number in 0..50 {
+        let word = format!("word {number}");
+        let what = "the reply to a client";
+        within(PATIENCE / 4, what, Way::Shared.echo(&pool, &word)).await??;
+    }
+    match line.try_join_next() {
+        Some(ended) => {
+            Err(ended.unwrap_or_else(|panic| Broken::new("no panic", panic.to_string())))
+        }
+        None => Ok(()),
+    }
 }
 
 /// He may have begun to open what all share; then he is not polled for a while, as in a `select!` beside
