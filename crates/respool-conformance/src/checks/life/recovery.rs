@@ -8,7 +8,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::check::ensure;
 use crate::checks::way::Way;
-use crate::trial::eventually;
+use crate::trial::{eventually, within};
 use crate::{Broken, Finding, Trial};
 
 const CALLERS: usize = 12;
@@ -50,17 +50,18 @@ async fn outlasts_all_patience(trial: &Trial) -> Result<(), Broken> {
             while Instant::now() < until {
                 // Not all in step.
                 tokio::time::sleep(Duration::from_micros(number * 97)).await;
-                let _ = Way::Shared.echo(&pool, "word").await;
+                // A client of others may wait for as long as it takes.
+                let _ = tokio::time::timeout(OUTAGE, Way::Shared.echo(&pool, "word")).await;
             }
         });
     }
     tasks.join_all().await;
     proxy.refuse(false);
     for way in Way::BOTH {
-        eventually(RECOVERY, "commands to succeed after that", async || {
+        let succeeds = eventually(RECOVERY, "commands to succeed after that", async || {
             way.echo(&pool, "word").await.is_ok()
-        })
-        .await?;
+        });
+        within(RECOVERY, "a command to end after that", succeeds).await??;
     }
     Ok(())
 }
