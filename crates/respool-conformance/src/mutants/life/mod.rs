@@ -19,7 +19,7 @@ use super::forward::{spoil, spoil_connections, spoil_pool};
 use churn::{KeepsWithoutClaiming, ReplacesOnCancel};
 use end::{DoesNotClose, LeavesATask, LeavesSockets, LetsWaitersWait, SurvivesItsLastHandle};
 use reckless::{DialsForEach, Pauses, StormsAtTheReturn};
-use recovery::{AfterAFailure, Aftermath, DoesNotLook};
+use recovery::{AfterAFailure, Aftermath, DoesNotLook, WaitsForWhoGaveUp};
 use renewal::{EndsWhatIsHeld, ExpiresWhenTaken, ReadyBesides, TakesMinIdleUnclaimed, misread};
 use runtimes::{KnowsOneRuntime, LosesSlots, WorksAtHome};
 use unfit::{BlamesTheNode, OverlooksTransactions, SwallowsTheReply};
@@ -40,6 +40,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 AfterAFailure::new(Aftermath::Fails)
             })
         },
+    },
+    Mutant {
+        rule: "LIFE-2",
+        name: "waits_for_who_gave_up",
+        defect: "after many gave up at once nobody is served any more",
+        wrap: |healthy| spoil(healthy, "waits for who gave up", WaitsForWhoGaveUp::default),
     },
     Mutant {
         rule: "LIFE-2",

@@ -1,5 +1,6 @@
 //! Pools that don't notice and don't recover.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -124,5 +125,36 @@ impl SpoilConnection for AfterAFailure {
             }
             reply
         })
+    }
+}
+
+/// The turn to connect is theirs for good, who have left.
+#[derive(Default)]
+pub(super) struct WaitsForWhoGaveUp {
+    gave_up: AtomicUsize,
+}
+
+#[async_trait]
+impl Spoil for WaitsForWhoGaveUp {
+    fn try_get(&self, healthy: &dyn Backend) -> Option<Box<dyn Connection>> {
+        match self.gave_up.load(Ordering::Relaxed) {
+            0..100 => healthy.try_get(),
+            _ => None,
+        }
+    }
+
+    async fn get(
+        &self,
+        healthy: &dyn Backend,
+        deadline: Deadline,
+    ) -> Result<Box<dyn Connection>, PoolError> {
+        let outcome = healthy.get(deadline).await;
+        if let Err(PoolError::Timeout { .. }) = &outcome {
+            self.gave_up.fetch_add(1, Ordering::Relaxed);
+        }
+        match self.gave_up.load(Ordering::Relaxed) {
+            0..100 => outcome,
+            _ => Err(PoolError::Closed),
+        }
     }
 }
