@@ -15,25 +15,16 @@ static SHARED: Mutex<Option<Pool>> = Mutex::new(None);
 ///
 /// # Errors
 ///
-/// [`PoolError::Config`], which names the variable. Nothing is remembered of a failure: the next
+/// [`PoolError::Config`], which names the variable, or the URL's parameter. Nothing is remembered of a failure: the next
 /// call reads the environment anew.
 pub fn shared() -> Result<Pool, PoolError> {
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pool) = shared.as_ref().filter(|pool| !pool.status().is_closed) {
         return Ok(pool.clone());
     }
-    let pool = build(PoolConfig::from_env()?).map_err(in_variable)?;
+    let pool = build(PoolConfig::from_env()?).map_err(PoolConfig::in_variables)?;
     let before = shared.replace(pool.clone());
     drop(shared);
     drop(before);
     Ok(pool)
-}
-
-fn in_variable(error: PoolError) -> PoolError {
-    match error {
-        PoolError::Config { field, reason, .. } if field == "backend" => {
-            PoolError::config("REDIS_POOL_BACKEND", reason)
-        }
-        other => other,
-    }
 }

@@ -68,7 +68,13 @@ fn a_wrong_variable_is_named() {
         ("REDIS_POOL_SIZE", "0", "REDIS_POOL_SIZE: "),
         ("REDIS_POOL_SIZE", "ten", "REDIS_POOL_SIZE: "),
         ("REDIS_POOL_BACKEND", "bb9", "REDIS_POOL_BACKEND: "),
+        ("REDIS_POOL_LANES", "20", "REDIS_POOL_LANES: "),
         ("REDIS_URL", "localhost", "REDIS_URL: "),
+        (
+            "REDIS_URL",
+            "redis://h?backend=bb9",
+            "REDIS_URL: parameter backend: ",
+        ),
     ] {
         let output = run_as_child("a_wrong_variable_is_named", &[(variable, value)]);
         let text = String::from_utf8(output.stdout).unwrap();

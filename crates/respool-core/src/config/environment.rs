@@ -16,7 +16,7 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<PoolCo
     };
 
     let mut config = match text("REDIS_URL")? {
-        Some(url) => PoolConfig::from_url(&url).map_err(in_redis_url)?,
+        Some(url) => PoolConfig::unchecked(&url).map_err(in_redis_url)?,
         None => PoolConfig::default(),
     };
     for field in settings::NAMES {
@@ -25,7 +25,25 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<PoolCo
             settings::apply(&mut config, field, &value, &name)?;
         }
     }
-    Ok(config)
+    config
+        .checked()
+        .map_err(|error| name_source(error, variable))
+}
+
+/// An error about a field, named as it was spelled: its variable, or else a parameter of `REDIS_URL`. Both
+/// have been read without an error.
+pub(super) fn name_source(
+    error: PoolError,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> PoolError {
+    let PoolError::Config { field, reason } = error else {
+        return error;
+    };
+    let name = variable_name(&field);
+    match variable(&name).is_some_and(|value| !value.is_empty()) {
+        true => PoolError::config(name, reason),
+        false => in_redis_url(PoolError::config(field, reason)),
+    }
 }
 
 fn variable_name(field: &str) -> String {

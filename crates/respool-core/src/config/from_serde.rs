@@ -24,7 +24,7 @@ impl TryFrom<Settings> for PoolConfig {
 
     fn try_from(Settings(mut settings): Settings) -> Result<Self, PoolError> {
         let mut config = match settings.remove("url") {
-            Some(SettingValue::Text(url)) => PoolConfig::from_url(&url)?,
+            Some(SettingValue::Text(url)) => PoolConfig::unchecked(&url)?,
             Some(_) => return Err(PoolError::config("url", "it must be a string")),
             None => PoolConfig::default(),
         };
@@ -53,12 +53,19 @@ mod tests {
         .unwrap();
         assert_eq!((config.max_size, config.endpoint.database()), (5, 2));
         assert_eq!(config.idle_timeout, None);
+        let together = r#"{"url": "redis://localhost?min_idle=15", "max_size": 20}"#;
+        let config: PoolConfig = serde_json::from_str(together).unwrap();
+        assert_eq!((config.max_size, config.min_idle), (20, 15));
         for (text, word) in [
             (r#"{"max_size": -1}"#, "max_size"),
             (r#"{"max_size": "ten"}"#, "max_size"),
             (r#"{"maxsize": 1}"#, "maxsize"),
             (r#"{"get_timeout": 5}"#, "get_timeout"),
             (r#"{"client_name": "a b"}"#, "client_name"),
+            (
+                r#"{"url": "redis://h?min_idle=15", "max_size": 14}"#,
+                "min_idle",
+            ),
         ] {
             let error = serde_json::from_str::<PoolConfig>(text)
                 .unwrap_err()

@@ -75,7 +75,7 @@ pub struct PoolConfig {
     /// operating system and `get_timeout`.
     pub connect_timeout: Option<Duration>,
     /// How long a command waits for its reply, on top of its own time-out if it blocks. Default
-    /// 3 s; `None` waits for as long as it takes.
+    /// 3 s; `None`, or more than twelve days, waits for as long as it takes.
     pub response_timeout: Option<Duration>,
     /// A connection that was idle for longer is replaced. Default 10 min; `None` never.
     pub idle_timeout: Option<Duration>,
@@ -147,12 +147,17 @@ impl PoolConfig {
     ///
     /// [`PoolError::Config`], which names the parameter and never repeats a password.
     pub fn from_url(url: &str) -> Result<Self, PoolError> {
+        Self::unchecked(url)?.checked()
+    }
+
+    /// The same, where other settings are still to come: whether they fit together is not looked at.
+    fn unchecked(url: &str) -> Result<Self, PoolError> {
         let (endpoint, parameters) = endpoint::parse_url(url)?;
         let mut config = PoolConfig::new(endpoint);
         for (name, value) in &parameters {
             settings::apply(&mut config, name, value, name)?;
         }
-        config.checked()
+        Ok(config)
     }
 
     /// Reads `REDIS_URL` (default `redis://127.0.0.1:6379/0`) and the variables below, which win
@@ -166,7 +171,7 @@ impl PoolConfig {
     ///
     /// # Errors
     ///
-    /// [`PoolError::Config`], whose field is the variable's name.
+    /// [`PoolError::Config`], whose field is the variable's name, also where it doesn't fit another.
     pub fn from_env() -> Result<Self, PoolError> {
         Self::from_vars(|name| std::env::var_os(name))
     }
@@ -180,6 +185,12 @@ impl PoolConfig {
         variable: impl Fn(&str) -> Option<std::ffi::OsString>,
     ) -> Result<Self, PoolError> {
         environment::read(variable)
+    }
+
+    /// An error that came of building a pool from what [`from_env`](PoolConfig::from_env) has read, named
+    /// by the variable at fault instead of the field, as its own errors are. For those who build pools.
+    pub fn in_variables(error: PoolError) -> PoolError {
+        environment::name_source(error, |name| std::env::var_os(name))
     }
 
     /// Checks what types can't: sizes and times that make no sense.

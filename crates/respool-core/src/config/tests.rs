@@ -185,6 +185,30 @@ fn variables_win_over_the_url_and_errors_name_them() {
 }
 
 #[test]
+fn settings_need_only_fit_together_once_the_variables_were_read() {
+    let vars = |url: &str, name: &str, value: &str| {
+        PoolConfig::from_vars(|asked| match asked {
+            "REDIS_URL" => Some(url.into()),
+            _ => (asked == name).then(|| value.into()),
+        })
+    };
+    let config = vars("redis://h?min_idle=15&lanes=12", "REDIS_POOL_SIZE", "20").unwrap();
+    assert_eq!((config.max_size, config.min_idle), (20, 15));
+    assert_eq!(config.lanes, Some(12));
+
+    for (name, value) in [
+        ("REDIS_POOL_LANES", "20"),
+        ("REDIS_POOL_MIN_IDLE", "20"),
+        ("REDIS_POOL_TLS_CA", "/ca.pem"),
+    ] {
+        assert_eq!(refusal(vars("redis://h", name, value)).0, name);
+    }
+    let (field, reason) = refusal(vars("redis://h?min_idle=3", "REDIS_POOL_SIZE", "2"));
+    assert_eq!(field, "REDIS_URL");
+    assert!(reason.contains("parameter min_idle: 3"), "{reason}");
+}
+
+#[test]
 fn debug_prints_no_password() {
     let config = PoolConfig::from_url("redis://me:hunter2@localhost").unwrap();
     assert!(!format!("{config:?} {config:#?}").contains("hunter2"));
