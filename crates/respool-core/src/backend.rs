@@ -20,7 +20,7 @@ use crate::{CloseReason, Pool, PoolConfig, PoolError, Status, Whereabouts};
 /// # What every backend may assume
 ///
 /// - [`Connection::condemn`] has been called on a connection that must not be lent again, before
-///   it comes back by being dropped. [`PooledConnection`](crate::PooledConnection) sees to that: it
+///   it is given back or dropped. [`PooledConnection`](crate::PooledConnection) sees to that: it
 ///   knows what commands do to their session, when a reply is overdue and when a holder gave up.
 /// - `get` is polled inside a tokio runtime. Which one, it may not assume: calls come from several
 ///   runtimes, at once and one after another, and any of them may end at any time (LIFE-5).

@@ -18,6 +18,12 @@ use crate::{
 /// A command that blocks (BLPOP, XREAD BLOCK...) gets a connection of its own for its duration. One
 /// that changes its session (SELECT, WATCH, MULTI outside a pipeline, SUBSCRIBE, MONITOR...) is
 /// refused with [`PoolError::Unsupported`]: it needs [`Pool::get`]. Neither harms other users.
+///
+/// A command fails with what the server says, or with an error of ours inside of the
+/// [`redis::RedisError`]: [`PoolError::find_in`] finds those that told before anything was sent (no
+/// connection in time, a login that is refused, a pool that was closed), and [`CommandError::find_in`] that
+/// its reply did not come. Dropping its future does no harm: what was not written is not sent, a reply is
+/// discarded, and the connection of one that blocks is closed.
 #[derive(Clone)]
 pub struct Client {
     pool: Pool,

@@ -67,8 +67,8 @@ impl Pool {
         Get::new(self, Limit::AS_SET)
     }
 
-    /// Takes a connection, waiting for at most `limit`, whatever `get_timeout` says. `None` waits
-    /// for as long as it takes. Otherwise like [`get`](Pool::get).
+    /// Takes a connection, waiting for at most `limit`, whatever `get_timeout` says. `None`, or more than
+    /// twelve days, waits for as long as it takes. Otherwise like [`get`](Pool::get).
     pub fn get_within(&self, limit: Option<Duration>) -> Get<'_> {
         Get::new(self, Limit::new(limit))
     }

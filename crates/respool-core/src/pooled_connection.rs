@@ -63,7 +63,9 @@ impl PooledConnection {
 
     /// The next message that the server pushed: what came to a subscription (SUBSCRIBE and the like,
     /// sent on this connection before), what MONITOR shows, an invalidated key. Waits for as long as
-    /// it takes; messages that arrive while a command waits for its reply are kept, in order.
+    /// it takes; messages that arrive while a command waits for its reply are kept, in order. `native` keeps
+    /// 65,536: a connection with more ends as one that breaks the protocol. With
+    /// [`PoolConfig::on_push`](crate::PoolConfig::on_push) the oldest push goes instead, which was shown.
     ///
     /// A message has the shape in which the server sends it: an array or a push of its kind, channel
     /// and payload. Dropping the future loses none.

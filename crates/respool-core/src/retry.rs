@@ -3,7 +3,7 @@ use redis::{Arg, Cmd, Pipeline};
 /// What a [`Client`](crate::Client) may send again after its connection was lost under it.
 ///
 /// Without being told so respool never does (rule CMD-7): the server may have executed what got no
-/// reply. What was never written is sent on another connection in any case.
+/// reply. A backend may send what was never written on another connection in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {

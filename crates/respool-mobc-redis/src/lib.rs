@@ -2,8 +2,8 @@
 //! [mobc-redis](https://docs.rs/mobc-redis), for services that use it today.
 //!
 //! Its connections speak through redis 0.28; arguments and replies are bridged to the redis crate
-//! that the contract is written in. Its sockets are out of reach, which costs one rule: see
-//! [`BACKEND`]'s known failures.
+//! that the contract is written in. Its sockets are out of reach, and what that
+//! costs stands in [`BACKEND`]'s known failures.
 
 mod backend;
 mod bridge;

@@ -20,8 +20,8 @@ use crate::slots::{ExclusiveSlots, MakesRoom};
 /// may as well wait with their commands.
 const BESIDE_WITHIN: Duration = Duration::from_millis(100);
 
-/// The shared connections of a pool: one for each runtime that asks, up to half of `max_size`, and
-/// beside it as many as large replies hold up, while slots are free and nobody waits for one.
+/// The shared connections of a pool: one for each runtime that asks, up to
+/// `lanes`, and beside it as many as large replies hold up, while slots are free and nobody waits for one.
 ///
 /// One for each runtime, because its driver is a task: a runtime that nobody drives must hold up
 /// nobody else (LIFE-5), and within one runtime no wake-up has to cross threads.

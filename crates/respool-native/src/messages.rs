@@ -35,7 +35,8 @@ impl Messages {
     }
 
     /// Keeps a message, and has it handled if it was pushed. What merely confirms a subscription is
-    /// none. False: more are unread than anybody could want. Where they are handled nobody may want to read them, and the oldest is forgotten.
+    /// none. False: more are unread than anybody could want. Where they are handled nobody may want to
+    /// read them, and the oldest is forgotten.
     #[must_use]
     pub(crate) fn keep(&mut self, message: Value) -> bool {
         if is_confirmation(&message) {
