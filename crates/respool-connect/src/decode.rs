@@ -24,6 +24,10 @@ const SHORTEST_ELEMENT: usize = 3;
 ///
 /// What only the redis crate can make, an error from the server above all, is made by it.
 ///
+/// A status or an error that is not UTF-8 has U+FFFD in the place of what is not, as the redis crate does
+/// it for errors with a length. It refuses them as lines, and ends their connection; the server sends
+/// them, where it quotes what it was sent.
+///
 /// # Errors
 ///
 /// [`ErrorKind::Parse`] for what the redis crate refuses, and for what is not exactly one reply.
@@ -60,7 +64,7 @@ impl<'f> Reply<'f> {
         match kind {
             b'$' => self.read_string(),
             b':' => self.read_number().map(Value::Int),
-            b'+' => self.read_line().map(simple_string),
+            b'+' => Ok(simple_string(&String::from_utf8_lossy(self.read_bytes()?))),
             b'*' => self.read_list(depth, Value::Array),
             b'%' => self.read_pairs(depth).map(Value::Map),
             b'~' => self.read_list(depth, Value::Set),
@@ -73,7 +77,13 @@ impl<'f> Reply<'f> {
                 "f" => Ok(Value::Boolean(false)),
                 _ => Err(malformed("a truth value that is neither t nor f")),
             },
-            b'-' | b'(' => {
+            b'-' => match str::from_utf8(self.read_bytes()?) {
+                Ok(_) => self.ask_redis(element),
+                Err(_) => redis::parse_redis_value(
+                    String::from_utf8_lossy(self.read_of(element)).as_bytes(),
+                ),
+            },
+            b'(' => {
                 self.read_line()?;
                 self.ask_redis(element)
             }
@@ -88,7 +98,12 @@ impl<'f> Reply<'f> {
 
     /// What the redis crate makes of `element`, of which all has been read.
     fn ask_redis(&self, element: &[u8]) -> RedisResult<Value> {
-        redis::parse_redis_value(&element[..element.len() - self.rest.len()])
+        redis::parse_redis_value(self.read_of(element))
+    }
+
+    /// What has been read of `element`.
+    fn read_of<'e>(&self, element: &'e [u8]) -> &'e [u8] {
+        &element[..element.len() - self.rest.len()]
     }
 
     fn read_string(&mut self) -> RedisResult<Value> {
@@ -208,15 +223,20 @@ impl<'f> Reply<'f> {
     }
 
     fn read_line(&mut self) -> RedisResult<&'f str> {
+        str::from_utf8(self.read_bytes()?).map_err(|_| malformed("a line that is not UTF-8"))
+    }
+
+    /// A line, whatever is in it.
+    fn read_bytes(&mut self) -> RedisResult<&'f [u8]> {
         let ends =
             |(at, byte): (usize, &u8)| *byte == b'\r' && self.rest.get(at + 1) == Some(&b'\n');
         let end = self.rest.iter().enumerate().position(ends);
         let Some(end) = end else {
             return Err(malformed("a line that does not end"));
         };
-        let line = str::from_utf8(&self.rest[..end]);
+        let line = &self.rest[..end];
         self.rest = &self.rest[end + 2..];
-        line.map_err(|_| malformed("a line that is not UTF-8"))
+        Ok(line)
     }
 }
 

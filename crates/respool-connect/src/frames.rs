@@ -372,6 +372,9 @@ impl Frames {
                 self.begin_collection(line.kind, count * 2)?;
             }
             b':' | b'(' if line.digits == 0 => return violation("a number without digits"),
+            b':' if line.number > i64::MIN.unsigned_abs() - u64::from(!line.is_negative) => {
+                return violation("a number beyond 64 bits");
+            }
             _ => self.end_element(),
         }
         Ok(())

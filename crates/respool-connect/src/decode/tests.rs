@@ -140,8 +140,29 @@ fn what_is_not_one_reply_is_refused() {
         assert!(refused.is_err(), "{bytes:?} becomes {refused:?}");
         assert_agreement(bytes.as_bytes());
     }
-    assert!(decode(b"+\xff\r\n").is_err());
-    assert_agreement(b"+\xff\r\n");
+}
+
+#[test]
+fn what_a_server_quotes_may_be_no_text() {
+    let status = decode(b"+a\xff\r\n").unwrap();
+    assert_eq!(status, Value::SimpleString("a\u{fffd}".to_owned()));
+    let Ok(Value::Array(replies)) = decode(b"*2\r\n-ERR no '\xff'\r\n:1\r\n") else {
+        panic!("no error is made of an error");
+    };
+    let Some(Value::ServerError(error)) = replies.first() else {
+        panic!("{replies:?}");
+    };
+    assert_eq!(
+        (error.code(), error.details()),
+        ("ERR", Some("no '\u{fffd}'"))
+    );
+    for line in [&b"+\xff\r\n"[..], b"-ERR \xff\r\n"] {
+        assert_agreement(line);
+    }
+    for number in [&b":\xff\r\n"[..], b",\xff\r\n", b"(\xff\r\n", b"_\xff\r\n"] {
+        assert!(decode(number).is_err());
+        assert_agreement(number);
+    }
 }
 
 #[test]

@@ -122,6 +122,8 @@ fn what_is_malformed_is_refused_wherever_a_read_ends() {
         ("$\r\n", "without digits"),
         ("*\r\n", "without digits"),
         (":\r\n", "without digits"),
+        (":9223372036854775808\r\n", "64 bits"),
+        (":-9223372036854775809\r\n", "64 bits"),
         (":12a\r\n", "'a' after ':'"),
         (":--1\r\n", "'-' after ':'"),
         ("$1x\r\n", "'x' after '$'"),

@@ -189,6 +189,10 @@ impl Wire {
         };
         self.taken = end;
         self.discarded += frame.used as u64;
-        value.inspect_err(|error| self.violate(Violation::not_understood(error)))
+        value.inspect_err(|error| {
+            // Those behind it would be taken for its place in the row.
+            self.whole.clear();
+            self.violate(Violation::not_understood(error));
+        })
     }
 }

@@ -91,6 +91,10 @@ fn malformed_replies() -> Vec<(&'static str, Answer)> {
         ("a map of two billion", bytes(b"%2147483647\r\n")),
         ("a number that is none", bytes(b":12a\r\n")),
         (
+            "a number beyond 64 bits",
+            bytes(b":9223372036854775808\r\n"),
+        ),
+        (
             "a line without an end",
             bytes(&[b"+".to_vec(), vec![b'a'; 8 << 20]].concat()),
         ),

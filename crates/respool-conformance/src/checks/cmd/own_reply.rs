@@ -2,8 +2,9 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use fastrand::Rng;
+use futures_util::future::join_all;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ErrorKind, RedisError, Value, pipe};
+use redis::{Cmd, ErrorKind, RedisError, Value, cmd, pipe};
 use respool_core::{CommandError, Pool, PoolConfig};
 use tokio::task::JoinSet;
 
@@ -15,6 +16,7 @@ use crate::{Broken, Finding, Trial};
 
 const TASKS: u64 = 16;
 const VISITS_PER_TASK: usize = 15;
+const ODD_ROUNDS: usize = 10;
 
 /// CMD-1. Every question has one right answer and almost none shares it with another, so that any
 /// reply that goes astray is noticed. Large values go both ways, so that requests are given up in
@@ -38,6 +40,11 @@ pub(crate) fn nobody_gets_anothers_reply(trial: &Trial) -> Finding {
         // A bare pool refuses nothing.
         if !pool.is_bare() {
             commands_without_a_name_shift_nothing(&pool).await?;
+        }
+        for (case, odd) in odd_commands() {
+            odd_replies_shift_nothing(&pool, &odd)
+                .await
+                .map_err(|broken| broken.in_case(case))?;
         }
         let mut tally = storm(&pool, 0).await?;
         proxy.delay(Some(Duration::from_millis(1)));
@@ -99,6 +106,46 @@ async fn commands_without_a_name_shift_nothing(pool: &Pool) -> Result<(), Broken
     }
     ask_everything(&mut held).await?;
     ask_everything(&mut client).await
+}
+
+/// What a real server answers with bytes that its clients may not be able to read.
+fn odd_commands() -> [(&'static str, Cmd); 2] {
+    // It quotes what it doesn't know.
+    let mut not_text = cmd("NOSUCH");
+    not_text.arg(b"\xff\xfe");
+    let mut too_deep = cmd("EVAL");
+    too_deep
+        .arg("local deep = 1 for _ = 1, 100 do deep = {deep} end return deep")
+        .arg(0);
+    [
+        ("beside an error that is not text", not_text),
+        ("beside a reply of 100 arrays in each other", too_deep),
+    ]
+}
+
+/// Whoever asks beside it may lose his reply with the connection, and never gets another's.
+async fn odd_replies_shift_nothing(pool: &Pool, odd: &Cmd) -> Result<(), Broken> {
+    for _ in 0..ODD_ROUNDS {
+        // Whoever drives what is shared has had no turn since then, so that all of it goes out together.
+        let _ = cmd("PING").query_async::<Value>(&mut pool.client()).await;
+        let mut client = pool.client();
+        let outcome = odd.query_async::<Value>(&mut client);
+        let answers = join_all(question::keys().map(|key| {
+            let mut client = pool.client();
+            async move {
+                let question = Question::get(key);
+                (question.ask(&mut client).await, question)
+            }
+        }));
+        let (outcome, answers) = tokio::join!(outcome, answers);
+        ensure!(outcome.is_err(), expected: "an error", seen: "{outcome:?}");
+        for (answer, question) in answers {
+            if answer.is_ok() {
+                question.verify(answer)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn storm(pool: &Pool, seed: u64) -> Result<Tally, Broken> {

@@ -50,6 +50,18 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         },
     },
     Mutant {
+        rule: "CMD-1",
+        name: "answers_in_place_of_the_unreadable",
+        defect: "whoever asked for what can't be read gets a reply that was for another",
+        wrap: |healthy| {
+            spoil(
+                healthy,
+                "answers in place of the unreadable",
+                InPlaceOfTheUnreadable::default,
+            )
+        },
+    },
+    Mutant {
         rule: "CMD-2",
         name: "keeps_cancelled_connections",
         defect: "condemn is ignored when a command was cancelled, so the server goes on waiting",
@@ -203,6 +215,35 @@ impl SpoilConnection for OneLate {
                 self.given_up = None;
             }
             reply
+        })
+    }
+}
+
+#[derive(Clone, Default)]
+struct InPlaceOfTheUnreadable {
+    last: Arc<Mutex<Option<Value>>>,
+}
+
+impl Spoil for InPlaceOfTheUnreadable {
+    fn lend(&self, healthy: Box<dyn Connection>) -> Box<dyn Connection> {
+        ForwardConnection::boxed(healthy, self.clone())
+    }
+}
+
+impl SpoilConnection for InPlaceOfTheUnreadable {
+    fn request<'a>(
+        &'a mut self,
+        healthy: &'a mut dyn Connection,
+        command: &'a Cmd,
+    ) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            let reply = healthy.req_packed_command(command).await;
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            match reply {
+                Err(error) if error.code().is_none() => last.clone().ok_or(error),
+                Ok(reply) => Ok(last.insert(reply).clone()),
+                refused => refused,
+            }
         })
     }
 }
