@@ -186,6 +186,8 @@ pub enum TimeoutKind {
     Connect,
     /// A connection was being checked before it was handed out.
     Check,
+    /// What clients share had no room for one command more ([`Client`](crate::Client) only).
+    Room,
 }
 
 impl fmt::Display for TimeoutKind {
@@ -194,6 +196,7 @@ impl fmt::Display for TimeoutKind {
             TimeoutKind::Wait => "wait",
             TimeoutKind::Connect => "connect",
             TimeoutKind::Check => "check",
+            TimeoutKind::Room => "room",
         })
     }
 }

@@ -159,6 +159,12 @@ impl Shared {
         };
         PoolError::timeout(phase, deadline.waited(), status, last_error)
     }
+
+    /// The same where it is known what ran out.
+    pub(crate) fn timed_out_in(&self, phase: TimeoutKind, deadline: Deadline) -> PoolError {
+        let last_error = self.slots().last_error.clone();
+        PoolError::timeout(phase, deadline.waited(), self.status(), last_error)
+    }
 }
 
 impl Shared {

@@ -55,6 +55,11 @@ fn timeout_text(
         (TimeoutKind::Connect, Some(error)) => error.to_string(),
         (TimeoutKind::Connect, None) => "a new connection took too long to open".to_owned(),
         (TimeoutKind::Check, _) => "an idle connection did not answer its check".to_owned(),
+        (TimeoutKind::Room, _) => {
+            "the connections that clients share are full of commands that the \
+                                   server has not answered; ask for less at once"
+                .to_owned()
+        }
     };
     let mut text = format!("no connection after {waited}: {what}; {status}");
     if *phase != TimeoutKind::Connect

@@ -1,11 +1,11 @@
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult, Value};
 use respool_core::{
-    CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError, Whereabouts,
+    CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError, TimeoutKind, Whereabouts,
 };
 use tokio::runtime::{Handle, Id};
 
@@ -175,7 +175,9 @@ impl Lanes {
             _ => return true,
         }
         let mut context = Context::from_waker(Waker::noop());
-        matches!(core.poll_flush(&mut context), Poll::Ready(Ok(())))
+        let flushed = core.poll_flush(&mut context);
+        body.note_unwritten(core);
+        matches!(flushed, Poll::Ready(Ok(())))
     }
 
     /// How many turns the driver of a lane had, and how to wake it.
@@ -207,6 +209,7 @@ impl Native {
             _ => size,
         };
         let mut delay: Option<Delay> = None;
+        let mut crowded = None;
         loop {
             // Whatever changes from here on is noticed.
             let changed = delay.as_ref().map(|_| self.lanes.changed.notified());
@@ -220,9 +223,9 @@ impl Native {
             let way = match sent {
                 Ok(sent) => match self.told(&sent).await {
                     Told::NotSent => {
-                        // It may have been moved on with the others.
+                        // It may have been moved on with the others, after a long wait.
                         packed = question.packed();
-                        delay.get_or_insert_with(|| Delay::new(self.shared.config.get_timeout));
+                        delay = Some(Delay::new(self.shared.config.get_timeout));
                         continue;
                     }
                     told => return Ok((told, sent.number)),
@@ -232,10 +235,15 @@ impl Native {
             let delay = delay.get_or_insert_with(|| Delay::new(self.shared.config.get_timeout));
             let deadline = delay.deadline;
             if deadline.at().is_some_and(|at| at <= Instant::now()) {
-                if matches!(way, Way::Open | Way::OpenBeside) {
-                    drop(Turn::new(&self.lanes, here));
+                return Err(match way {
+                    Way::Full => self.shared.timed_out_in(TimeoutKind::Room, deadline),
+                    Way::Open | Way::OpenBeside => {
+                        drop(Turn::new(&self.lanes, here));
+                        self.shared.timed_out(deadline)
+                    }
+                    _ => self.shared.timed_out(deadline),
                 }
-                return Err(self.shared.timed_out(deadline).into());
+                .into());
             }
             match (way, changed) {
                 (Way::Closed, _) => return Err(PoolError::Closed.into()),
@@ -252,10 +260,16 @@ impl Native {
                     // When that takes too long, the next choice is another.
                     let _ = tokio::time::timeout_at(delay.beside_until.into(), changed).await;
                 }
-                (way @ (Way::Wait | Way::Full), Some(changed)) => {
-                    let _crowded = matches!(way, Way::Full).then(|| Crowded::new(&self.lanes));
+                (Way::Wait, Some(changed)) => {
                     let waited = deadline.limit(changed).await;
                     waited.ok_or_else(|| self.shared.timed_out(deadline))?;
+                }
+                // There may have been room before it was known that somebody waits for it.
+                (Way::Full, _) if crowded.is_none() => crowded = Some(Crowded::new(&self.lanes)),
+                (Way::Full, Some(changed)) => {
+                    let waited = deadline.limit(changed).await;
+                    let late = || self.shared.timed_out_in(TimeoutKind::Room, deadline);
+                    waited.ok_or_else(late)?;
                 }
                 _ => {}
             }
@@ -378,7 +392,9 @@ struct Crowded<'a>(&'a Lanes);
 
 impl<'a> Crowded<'a> {
     fn new(lanes: &'a Lanes) -> Self {
-        lanes.crowded.fetch_add(1, Ordering::Relaxed);
+        lanes.crowded.fetch_add(1, Ordering::SeqCst);
+        // Either he sees the room that a driver makes, or the driver sees him.
+        fence(Ordering::SeqCst);
         Crowded(lanes)
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Body {
     pub(crate) in_flight: AtomicUsize,
     /// A large reply is arriving, which holds up those behind it.
     pub(crate) is_receiving_large: AtomicBool,
+    /// A large command is on its way out, and the socket takes no more of it for now.
+    pub(crate) is_sending_large: AtomicBool,
     /// How often its driver had a turn.
     pub(crate) turns: AtomicU64,
 }
@@ -54,6 +56,7 @@ impl Body {
             is_parked: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             is_receiving_large: AtomicBool::new(false),
+            is_sending_large: AtomicBool::new(false),
             turns: AtomicU64::new(0),
         }
     }
@@ -80,6 +83,12 @@ impl Body {
     pub(crate) fn note(&self, core: &Core) {
         self.in_flight
             .store(core.in_flight.len(), Ordering::Release);
+    }
+
+    /// What a write has left.
+    pub(crate) fn note_unwritten(&self, core: &Core) {
+        self.is_sending_large
+            .store(core.outgoing.has_large(), Ordering::Relaxed);
     }
 }
 

@@ -112,6 +112,20 @@ impl Traffic {
             self.lanes[index].leave(CloseReason::MadeRoom);
         }
     }
+
+    /// Lanes go where there are more than `max_size`: those beside others before those that runtimes have
+    /// of their own, the newest first. One is left.
+    pub(super) fn keep_to(&mut self, max_size: usize) {
+        let (own, beside): (Vec<_>, Vec<_>) = (0..self.lanes.len())
+            .filter(|index| self.lanes[*index].leaves.is_none())
+            .partition(|index| !self.lanes[*index].is_beside);
+        let mut all = [own, beside].concat();
+        while all.len() > max_size.max(1)
+            && let Some(index) = all.pop()
+        {
+            self.lanes[index].leave(CloseReason::MadeRoom);
+        }
+    }
 }
 
 fn is_own(lane: &Lane) -> bool {

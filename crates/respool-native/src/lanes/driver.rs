@@ -74,6 +74,7 @@ impl Driver {
         {
             // Whatever becomes of it shows below.
             let _ = core.poll_flush(context);
+            self.body.note_unwritten(core);
         }
         loop {
             let replies = self.read(core, now, context);
@@ -91,6 +92,12 @@ impl Driver {
             }
             if !self.gave_way {
                 self.gave_way = true;
+                // There may be replies in every turn.
+                if now >= self.due {
+                    self.look_around(core, now);
+                    self.due = now + self.lanes.period();
+                    self.is_armed = false;
+                }
                 return Turn::GaveWay;
             }
             if core.outgoing.is_empty() {
@@ -108,7 +115,9 @@ impl Driver {
                     Next::End => return Turn::Ends(Ending::Rests),
                 }
             }
-            match core.poll_flush(context) {
+            let flushed = core.poll_flush(context);
+            self.body.note_unwritten(core);
+            match flushed {
                 Poll::Ready(Ok(())) => {}
                 // What the server said before it closed the connection may be worth hearing.
                 Poll::Ready(Err(_)) => {
@@ -148,14 +157,11 @@ impl Driver {
         if overdue.is_some_and(|overdue| overdue <= now) {
             return Turn::Ends(Ending::TimedOut);
         }
-        if core.connection.is_too_old(now) && self.lanes.retire(&self.body) && core.is_quiet() {
+        self.look_around(core, now);
+        let rests = core.quiet_since + REST <= now || core.connection.is_too_old(now);
+        if core.is_quiet() && rests {
             return Turn::Ends(Ending::Rests);
         }
-        if core.is_quiet() && core.quiet_since + REST <= now {
-            return Turn::Ends(Ending::Rests);
-        }
-        self.lanes.allow_to_divide(&self.body);
-        self.is_to_look = true;
         let period = now + self.lanes.period();
         self.due = overdue.map_or(period, |overdue| overdue.min(period));
         self.alarm.as_mut().reset(self.due.into());
@@ -164,6 +170,16 @@ impl Driver {
             Poll::Pending => Turn::Parked,
             Poll::Ready(()) => Turn::GaveWay,
         }
+    }
+
+    /// What is to be seen to now and then, whatever goes on.
+    fn look_around(&mut self, core: &Core, now: Instant) {
+        // Newcomers go elsewhere, and it ends when nothing is under way.
+        if core.connection.is_too_old(now) {
+            self.lanes.retire(&self.body);
+        }
+        self.lanes.allow_to_divide(&self.body);
+        self.is_to_look = true;
     }
 }
 
@@ -217,10 +233,10 @@ impl Lanes {
     }
 
     /// Its connection is too old for newcomers.
-    fn retire(&self, body: &Body) -> bool {
-        let mut traffic = self.traffic();
-        let lane = traffic.lane(body.number);
-        lane.map(|lane| lane.leave(CloseReason::Expired)).is_some()
+    fn retire(&self, body: &Body) {
+        if let Some(lane) = self.traffic().lane(body.number) {
+            lane.leave(CloseReason::Expired);
+        }
     }
 
     /// If it is still too much for one lane, that is to be seen anew.

@@ -70,7 +70,8 @@ impl Lanes {
         } else {
             let loss = match (ending, core.connection.wire().loss()) {
                 (Ending::Lost, Some(loss)) => loss,
-                _ => closed(),
+                (Ending::Lost, None) => ended("its connection can't be moved to another runtime"),
+                _ => ended("the pool was closed"),
             };
             let mut told = Vec::new();
             for (entry, may_be_written) in core.under_way() {
@@ -194,6 +195,6 @@ fn release(core: Core, leaves: Option<CloseReason>) {
     }
 }
 
-fn closed() -> RedisError {
-    std::io::Error::new(std::io::ErrorKind::NotConnected, "the pool was closed").into()
+fn ended(why: &'static str) -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::NotConnected, why).into()
 }

@@ -19,7 +19,7 @@ mod sizes;
 mod traffic;
 mod unsent;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
@@ -229,6 +229,7 @@ impl Lanes {
     }
 
     fn tell_of_room(&self) {
+        fence(Ordering::SeqCst);
         if self.crowded.load(Ordering::Relaxed) > 0 {
             self.changed.notify_waiters();
         }
@@ -281,8 +282,18 @@ impl Lanes {
 
     /// There may be fewer connections than before.
     pub(crate) fn resized(&self) {
-        let most = self.most();
-        self.traffic().keep_seconds_to(most);
+        let (most, max_size) = (self.most(), self.shared.ledger.max_size());
+        let woken: Vec<_> = {
+            let mut traffic = self.traffic();
+            traffic.keep_seconds_to(most);
+            traffic.keep_to(max_size);
+            let leaving = traffic.lanes.iter().filter(|lane| lane.leaves.is_some());
+            let parked = leaving.filter(|lane| lane.body.must_be_woken());
+            parked.filter_map(|lane| lane.driver.clone()).collect()
+        };
+        for waker in woken {
+            waker.wake();
+        }
     }
 
     /// A lane's node no longer serves, or its connection is too old: newcomers go elsewhere.

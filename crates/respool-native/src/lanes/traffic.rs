@@ -141,7 +141,9 @@ impl Lane {
     }
 
     pub(super) fn is_held_up(&self) -> bool {
-        self.body.is_receiving_large.load(Ordering::Relaxed) || self.is_full()
+        self.body.is_receiving_large.load(Ordering::Relaxed)
+            || self.body.is_sending_large.load(Ordering::Relaxed)
+            || self.is_full()
     }
 }
 
@@ -173,7 +175,7 @@ impl Traffic {
         }
         let own = self.first(|lane| lane.is_open_to(here) && !lane.is_beside);
         let Some((own, _)) = own.or_else(|| self.first(|lane| lane.is_open_to(here))) else {
-            return self.choose_first(here, most(), is_patient);
+            return self.choose_first(here, size, most(), is_patient, has_room);
         };
         let best = (self.lanes.iter().enumerate())
             .filter(|(index, lane)| *index != own && lane.is_beside)
@@ -194,14 +196,19 @@ impl Traffic {
             self.opening.push(here);
             return Way::OpenBeside;
         }
-        match self.lanes[own].is_full() {
-            true => Way::Full,
-            false => Way::Over(own),
-        }
+        let least = self.least_loaded(|lane| lane.is_open_to(here) && !lane.is_full());
+        least.map_or(Way::Full, Way::Over)
     }
 
     /// The same where the runtime has no lane.
-    fn choose_first(&mut self, here: Id, most: usize, is_patient: bool) -> Way {
+    fn choose_first(
+        &mut self,
+        here: Id,
+        size: Size,
+        most: usize,
+        is_patient: bool,
+        has_room: impl FnOnce() -> bool,
+    ) -> Way {
         let homeless = |lane: &Lane| lane.home.is_none() && lane.leaves.is_none();
         if let Some((_, lane)) = self.first(homeless) {
             return Way::Adopt(lane.body.number);
@@ -218,16 +225,32 @@ impl Traffic {
         if let Some((_, lane)) = self.first(|lane| lane.leaves.is_none() && lane.is_quiet()) {
             return Way::Adopt(lane.body.number);
         }
-        match self.first(|lane| lane.leaves.is_none()) {
-            Some((index, lane)) if !lane.is_full() => Way::OverForeign(index),
-            Some(_) => Way::Full,
+        if self.first(|lane| lane.leaves.is_none()).is_none() {
             // Others open one, on runtimes that may not be driven: worth a while, not all the time.
-            None if is_patient && !self.opening.is_empty() => Way::WaitBeside,
-            None => {
-                self.opening.push(here);
-                Way::Open
+            if is_patient && !self.opening.is_empty() {
+                return Way::WaitBeside;
             }
+            self.opening.push(here);
+            return Way::Open;
         }
+        let least = self.least_loaded(|lane| lane.leaves.is_none() && !lane.is_held_up());
+        if let Some(least) = least
+            && size == Size::Small
+        {
+            return Way::OverForeign(least);
+        }
+        if is_patient && has_room() {
+            self.opening.push(here);
+            return Way::OpenBeside;
+        }
+        let any = || self.least_loaded(|lane| lane.leaves.is_none() && !lane.is_full());
+        least.or_else(any).map_or(Way::Full, Way::OverForeign)
+    }
+
+    fn least_loaded(&self, is_wanted: impl Fn(&Lane) -> bool) -> Option<usize> {
+        let lanes = self.lanes.iter().enumerate();
+        let wanted = lanes.filter(|(_, lane)| is_wanted(lane));
+        Some(wanted.min_by_key(|(_, lane)| lane.load())?.0)
     }
 
     pub(super) fn first(&self, is_wanted: impl Fn(&Lane) -> bool) -> Option<(usize, &Lane)> {

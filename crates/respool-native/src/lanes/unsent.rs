@@ -41,10 +41,16 @@ pub(crate) struct Replies {
 /// A batch on its way: its bytes in order, piece by piece.
 #[derive(Default)]
 pub(crate) struct Outgoing {
-    pub(crate) pieces: VecDeque<Vec<u8>>,
+    pieces: VecDeque<Piece>,
     /// How much of the first piece is written.
-    pub(crate) written: usize,
+    written: usize,
     spare: Vec<u8>,
+}
+
+struct Piece {
+    bytes: Vec<u8>,
+    /// A command of its own.
+    is_large: bool,
 }
 
 impl Unsent {
@@ -142,24 +148,28 @@ impl Unsent {
         let small = std::mem::replace(&mut self.small, std::mem::take(&mut outgoing.spare));
         self.large_bytes = 0;
         if self.large.is_empty() {
-            outgoing.push(small);
+            outgoing.push(small, false);
             return;
         }
         let mut at = 0;
         for (before, bytes) in self.large.drain(..) {
-            outgoing.push(small[at..before].to_vec());
+            outgoing.push(small[at..before].to_vec(), false);
             at = before;
-            outgoing.push(bytes);
+            outgoing.push(bytes, true);
         }
-        outgoing.push(small[at..].to_vec());
+        outgoing.push(small[at..].to_vec(), false);
     }
 }
 
 impl Outgoing {
-    fn push(&mut self, piece: Vec<u8>) {
-        if !piece.is_empty() {
-            self.pieces.push_back(piece);
+    fn push(&mut self, bytes: Vec<u8>, is_large: bool) {
+        if !bytes.is_empty() {
+            self.pieces.push_back(Piece { bytes, is_large });
         }
+    }
+
+    pub(crate) fn has_large(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.is_large)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -168,7 +178,8 @@ impl Outgoing {
 
     /// What is to be written next.
     pub(crate) fn rest(&self) -> Option<&[u8]> {
-        self.pieces.front().map(|piece| &piece[self.written..])
+        let piece = self.pieces.front()?;
+        Some(&piece.bytes[self.written..])
     }
 
     pub(crate) fn wrote(&mut self, count: usize) {
@@ -176,22 +187,22 @@ impl Outgoing {
         if self
             .pieces
             .front()
-            .is_some_and(|piece| piece.len() == self.written)
+            .is_some_and(|piece| piece.bytes.len() == self.written)
         {
             self.written = 0;
-            if let Some(mut piece) = self.pieces.pop_front()
-                && piece.capacity() <= KEPT
-                && piece.capacity() > self.spare.capacity()
+            if let Some(Piece { mut bytes, .. }) = self.pieces.pop_front()
+                && bytes.capacity() <= KEPT
+                && bytes.capacity() > self.spare.capacity()
             {
-                piece.clear();
-                self.spare = piece;
+                bytes.clear();
+                self.spare = bytes;
             }
         }
     }
 
     /// How many bytes are not written.
     pub(crate) fn unwritten(&self) -> usize {
-        let whole: usize = self.pieces.iter().map(Vec::len).sum();
+        let whole: usize = self.pieces.iter().map(|piece| piece.bytes.len()).sum();
         whole - self.written
     }
 }

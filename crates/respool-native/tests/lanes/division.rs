@@ -1,54 +1,16 @@
 //! How many lanes a runtime has, and who uses which.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{AsyncCommands, RedisResult, Value, cmd, pipe};
-use respool_core::{Pool, PooledConnection};
+use redis::{AsyncCommands, Value, cmd, pipe};
+use respool_core::PooledConnection;
 use tokio::task::JoinSet;
 
-use crate::{begin, one_thread, pool, server, warm};
-
-/// Long enough for whatever should happen.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// 32 tasks that ask all the time, until it is dropped.
-struct Load(JoinSet<()>);
-
-impl Load {
-    fn on(pool: &Pool) -> Self {
-        let mut tasks = JoinSet::new();
-        for number in 0..32 {
-            let mut client = pool.client();
-            tasks.spawn(async move {
-                loop {
-                    let echo: RedisResult<i64> =
-                        cmd("ECHO").arg(number).query_async(&mut client).await;
-                    assert_eq!(echo.unwrap(), number);
-                }
-            });
-        }
-        Load(tasks)
-    }
-
-    /// Until its pool has `count` connections open; never more.
-    async fn has_opened(&mut self, pool: &Pool, count: u64) {
-        let opened = async {
-            while pool.status().opened < count {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, opened)
-            .await
-            .expect("in time");
-        assert_eq!(pool.status().opened, count);
-        assert!(self.0.try_join_next().is_none(), "a command went wrong");
-    }
-}
+use crate::{Load, PATIENCE, begin, one_thread, pool, server, warm};
 
 /// How many lanes a runtime has for much: on a single core the server doesn't work while the client does.
-fn lanes_for_much() -> u64 {
+pub(crate) fn lanes_for_much() -> u64 {
     match std::thread::available_parallelism() {
         Ok(cores) if cores.get() > 1 => 2,
         _ => 1,

@@ -1,6 +1,7 @@
 //! What lanes promise beyond the rules that all backends keep.
 
 mod division;
+mod held_up;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,7 +11,9 @@ use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{AsyncCommands, RedisResult, Value, cmd, pipe};
-use respool_core::{Client, CommandError, Pool, PoolConfig, PoolError, READ_ONLY, Retry};
+use respool_core::{
+    Client, CommandError, Pool, PoolConfig, PoolError, READ_ONLY, Retry, TimeoutKind,
+};
 use respool_testserver::{Answer, FaultProxy, RedisServer, Script, ScriptedServer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
@@ -49,6 +52,43 @@ async fn begin(future: std::pin::Pin<&mut impl Future<Output = RedisResult<Value
         Poll::Ready(outcome) => panic!("ready at once: {outcome:?}"),
     })
     .await;
+}
+
+/// Long enough for whatever should happen.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// 32 tasks that ask all the time, until it is dropped.
+struct Load(JoinSet<()>);
+
+impl Load {
+    fn on(pool: &Pool) -> Self {
+        let mut tasks = JoinSet::new();
+        for number in 0..32 {
+            let mut client = pool.client();
+            tasks.spawn(async move {
+                loop {
+                    let echo: RedisResult<i64> =
+                        cmd("ECHO").arg(number).query_async(&mut client).await;
+                    assert_eq!(echo.unwrap(), number);
+                }
+            });
+        }
+        Load(tasks)
+    }
+
+    /// Until its pool has `count` connections open; never more.
+    async fn has_opened(&mut self, pool: &Pool, count: u64) {
+        let opened = async {
+            while pool.status().opened < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, opened)
+            .await
+            .expect("in time");
+        assert_eq!(pool.status().opened, count);
+        assert!(self.0.try_join_next().is_none(), "a command went wrong");
+    }
 }
 
 fn may_have_been_executed(outcome: &RedisResult<Value>) -> Option<bool> {
@@ -167,6 +207,26 @@ async fn a_reply_that_came_before_a_write_failed_is_given_to_who_asked() {
     assert_eq!(pool.status().opened, 2);
 }
 
+/// It quotes what it was sent.
+#[tokio::test]
+async fn an_error_that_is_not_text_costs_others_nothing() {
+    let server = server().await;
+    let pool = pool(&server.url(), |_| {});
+    let (mut one, mut other) = (pool.client(), pool.client());
+    warm(&one).await;
+    let unknown = cmd("NOSUCH").arg(b"\xff").to_owned();
+    let ping = cmd("PING");
+    let (refused, answered) = tokio::join!(
+        unknown.query_async::<Value>(&mut one),
+        ping.query_async::<Value>(&mut other)
+    );
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Some("ERR"), "{refused}");
+    assert!(refused.to_string().contains('\u{fffd}'), "{refused}");
+    assert_eq!(answered, Ok(Value::SimpleString("PONG".to_owned())));
+    assert_eq!(pool.status().opened, 1);
+}
+
 #[tokio::test]
 async fn a_lane_that_stalls_is_replaced_and_its_callers_hear_of_it() {
     let server = server().await;
@@ -280,10 +340,8 @@ async fn more_than_a_lane_takes_waits_and_fails_by_name() {
             Ok((asked, echo)) => assert_eq!(asked, echo),
             Err(error) => {
                 let timeout = PoolError::find_in(&error);
-                assert!(
-                    matches!(timeout, Some(PoolError::Timeout { .. })),
-                    "{error}"
-                );
+                let is_for_room = |it: &PoolError| matches!(it, PoolError::Timeout { phase, .. } if *phase == TimeoutKind::Room);
+                assert!(timeout.is_some_and(is_for_room), "{error}");
                 refused += 1;
             }
         }
