@@ -1,13 +1,13 @@
 use std::fmt;
 
 use redis::aio::ConnectionLike;
-use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use redis::{Arg, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 
 use crate::pool::Guards;
 use crate::pooled_connection::not_empty;
 use crate::{
     Blocking, CommandEffect, CommandError, Pool, PoolError, Retry, Session, SessionEffect,
-    Whereabouts,
+    Whereabouts, command_name, pipeline_name,
 };
 
 /// The cheap handle to share between tasks: `Clone`, and a [`redis::aio::ConnectionLike`].
@@ -105,7 +105,8 @@ impl Client {
             let effect = CommandEffect::of(command);
             session.note(effect.session, self.get_db());
             is_plain &= effect.session == SessionEffect::None;
-            is_plain &= effect.blocking == Blocking::No || pipeline.is_transaction();
+            // In a transaction nothing blocks; but the server may refuse MULTI.
+            is_plain &= effect.blocking == Blocking::No;
             if effect.session == SessionEffect::Changes {
                 return Err(self.refusal(command));
             }
@@ -132,7 +133,7 @@ impl Client {
         }
     }
 
-    fn refusal(&self, command: &Cmd) -> redis::RedisError {
+    fn refusal(&self, command: &Cmd) -> RedisError {
         let mut words = command.args_iter().filter_map(|argument| match argument {
             Arg::Simple(word) => Some(String::from_utf8_lossy(word).to_uppercase()),
             _ => None,
@@ -156,7 +157,7 @@ impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         if self.retry.allows(command) {
             let _ = self.here.runtime();
-            return Box::pin(again(|| self.request(command)));
+            return Box::pin(again(|| command_name(command), || self.request(command)));
         }
         // The common case, without a future around the lane's own.
         match self.pool.backend().lane() {
@@ -182,7 +183,7 @@ impl ConnectionLike for Client {
         let this = &*self;
         let ask = move || this.request_pipeline(pipeline, offset, count);
         match self.retry.allows_all(pipeline) {
-            true => Box::pin(again(ask)),
+            true => Box::pin(again(|| pipeline_name(pipeline), ask)),
             false => Box::pin(ask()),
         }
     }
@@ -192,16 +193,32 @@ impl ConnectionLike for Client {
     }
 }
 
-/// Asks once more, and again, while the connection is lost under it.
-async fn again<T, F: Future<Output = RedisResult<T>>>(ask: impl Fn() -> F) -> RedisResult<T> {
+/// Asks once more, and again, while the connection is lost under it. That it may have been executed is not
+/// forgotten when a later attempt fails before anything is sent.
+async fn again<T, F: Future<Output = RedisResult<T>>>(
+    name: impl Fn() -> String,
+    ask: impl Fn() -> F,
+) -> RedisResult<T> {
     let mut outcome = ask().await;
     for _ in 1..ATTEMPTS {
         if !was_lost(&outcome) {
             break;
         }
         outcome = ask().await;
+        if let Err(error) = &outcome
+            && was_not_sent(error)
+        {
+            return outcome.map_err(|error| CommandError::lost(name(), error).into());
+        }
     }
     outcome
+}
+
+fn was_not_sent(error: &RedisError) -> bool {
+    match CommandError::find_in(error) {
+        Some(error) => !error.may_have_been_executed(),
+        None => PoolError::find_in(error).is_some(),
+    }
 }
 
 fn was_lost<T>(outcome: &RedisResult<T>) -> bool {
