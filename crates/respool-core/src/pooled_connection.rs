@@ -233,6 +233,12 @@ impl ConnectionLike for PooledConnection {
             let is_queued = pipeline.is_transaction()
                 && (pipeline.cmd_iter())
                     .all(|command| CommandEffect::of(command).session == SessionEffect::None);
+            // Without a command, nothing is sent.
+            let is_wrapped = pipeline.is_transaction() && !pipeline.is_empty();
+            if is_wrapped {
+                let multi = SessionEffect::OpensTransaction;
+                self.loan.session.note(multi, database);
+            }
             for command in pipeline.cmd_iter() {
                 let effect = CommandEffect::of(command);
                 self.loan.session.note(effect.session, database);
@@ -243,6 +249,10 @@ impl ConnectionLike for PooledConnection {
                         _ => None,
                     };
                 }
+            }
+            if is_wrapped {
+                let exec = SessionEffect::EndsTransaction;
+                self.loan.session.note(exec, database);
             }
 
             let mut request = RequestGuard::new(self, blocks);

@@ -170,7 +170,7 @@ fn lookup<'a>(name: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> Com
         b"XREAD" | b"XREADGROUP" => CommandEffect::blocking(stream_read(arguments)),
 
         // Transactions, which end what they began.
-        b"MULTI" => CommandEffect::session(SessionEffect::OpensTransaction),
+        b"MULTI" => alone(arguments, SessionEffect::OpensTransaction),
         b"EXEC" | b"DISCARD" => alone(arguments, SessionEffect::EndsTransaction),
         b"WATCH" => CommandEffect::session(SessionEffect::Watches),
         b"UNWATCH" => alone(arguments, SessionEffect::Unwatches),
@@ -350,6 +350,7 @@ mod tests {
             &["WATCH key", "DISCARD"],
             &["WATCH key", "UNWATCH all"],
             &["WATCH key", "MULTI", "UNWATCH"],
+            &["WATCH key", "MULTI now", "EXEC"],
             &["MULTI", "EXEC now"],
             &["SELECT 1", "SELECT +0"],
             &["SELECT 1", "SELECT 00"],

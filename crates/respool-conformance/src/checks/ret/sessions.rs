@@ -1,9 +1,13 @@
 //! What a holder may do to its session.
 
+pub(super) type Words = &'static [&'static str];
+
 /// One or more commands that leave something behind.
 pub(super) struct Change {
     pub(super) name: &'static str,
-    pub(super) commands: &'static [&'static [&'static str]],
+    pub(super) commands: &'static [Words],
+    /// What follows in one atomic pipeline.
+    pub(super) atomically: &'static [Words],
     /// The server sends no reply, and the holder waits for none.
     pub(super) has_reply: bool,
 }
@@ -16,20 +20,24 @@ pub(super) const WATCHED_KEY: &str = "watched";
 pub(super) const CHANNEL: &str = "news";
 
 impl Change {
-    const fn answered(name: &'static str, commands: &'static [&'static [&'static str]]) -> Self {
+    const fn answered(name: &'static str, commands: &'static [Words]) -> Self {
         Change {
             name,
             commands,
+            atomically: &[],
             has_reply: true,
         }
     }
 
-    const fn unanswered(name: &'static str, commands: &'static [&'static [&'static str]]) -> Self {
+    const fn unanswered(name: &'static str, commands: &'static [Words]) -> Self {
         Change {
-            name,
-            commands,
             has_reply: false,
+            ..Change::answered(name, commands)
         }
+    }
+
+    const fn then_atomically(self, atomically: &'static [Words]) -> Self {
+        Change { atomically, ..self }
     }
 }
 
@@ -60,6 +68,8 @@ pub(super) const CHANGES: &[Change] = &[
     Change::answered("WATCH, UNWATCH with a word too many", &[&["WATCH", WATCHED_KEY], &["UNWATCH", "all"]]),
     Change::answered("MULTI, DISCARD with a word too many", &[&["MULTI"], &["DISCARD", "all"]]),
     Change::answered("SELECT, and back in a transaction that is discarded", &[&["SELECT", "1"], &["MULTI"], &["SELECT", "0"], &["DISCARD"]]),
+    Change::answered("SELECT, and back in an atomic pipeline that is aborted", &[&["SELECT", "1"]]).then_atomically(&[&["SET", "key"], &["SELECT", "0"]]),
+    Change::answered("WATCH, MULTI with a word too many, EXEC", &[&["WATCH", WATCHED_KEY], &["MULTI", "now"], &["EXEC"]]),
     Change::answered("SELECT, and back by what is no number", &[&["SELECT", "1"], &["SELECT", "+0"]]),
     Change::answered("SELECT, and back with a word too many", &[&["SELECT", "1"], &["SELECT", "0", "0"]]),
     Change::answered("RESET", &[&["CLIENT", "SETNAME", "somebody"], &["RESET"]]),
@@ -71,6 +81,7 @@ pub(super) const CLEAN: &[Change] = &[
     Change::answered("nothing", &[&["PING"]]),
     Change::answered("WATCH, MULTI, EXEC", &[&["WATCH", "key"], &["MULTI"], &["SET", "key", "new"], &["EXEC"]]),
     Change::answered("WATCH, MULTI, DISCARD", &[&["WATCH", "key"], &["MULTI"], &["SET", "key", "new"], &["DISCARD"]]),
+    Change::answered("WATCH, atomic pipeline", &[&["WATCH", "key"]]).then_atomically(&[&["SET", "key", "new"]]),
     Change::answered("WATCH, UNWATCH", &[&["WATCH", "key"], &["UNWATCH"]]),
     Change::answered("SELECT there and back", &[&["SELECT", "1"], &["SELECT", "0"]]),
 ];

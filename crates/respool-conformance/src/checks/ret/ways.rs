@@ -8,7 +8,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, Value};
 use respool_core::{Pool, PoolError, PooledConnection};
 
-use super::sessions::Change;
+use super::sessions::{Change, Words};
 use crate::Broken;
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ async fn one_by_one(
     for command in commands(change) {
         command.query_async::<Value>(connection).await?;
     }
-    Ok(())
+    atomically(change, connection).await
 }
 
 /// One without replies can't be in a pipeline, which waits for them.
@@ -69,22 +69,58 @@ async fn in_a_pipeline(
     for command in commands(change) {
         pipeline.add_command(command);
     }
-    pipeline.query_async::<Value>(connection).await.map(drop)
+    pipeline.query_async::<Value>(connection).await?;
+    atomically(change, connection).await
+}
+
+async fn atomically(
+    change: &Change,
+    connection: &mut (impl ConnectionLike + Send),
+) -> Result<(), RedisError> {
+    match atomic_pipeline(change) {
+        Some(pipeline) => pipeline.query_async::<Value>(connection).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 async fn cancelled(change: &Change, connection: &mut PooledConnection) {
     for command in commands(change) {
-        let mut request = pin!(command.query_async::<Value>(connection));
-        poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
+        give_up(command.query_async::<Value>(connection)).await;
     }
+    if let Some(pipeline) = atomic_pipeline(change) {
+        give_up(pipeline.query_async::<Value>(connection)).await;
+    }
+}
+
+async fn give_up(request: impl Future) {
+    let mut request = pin!(request);
+    poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
 }
 
 fn commands(change: &Change) -> impl Iterator<Item = Cmd> {
     change.commands.iter().map(|words| {
-        let mut command = Cmd::new();
-        command.arg(*words).set_no_response(!change.has_reply);
+        let mut command = command(words);
+        command.set_no_response(!change.has_reply);
         command
     })
+}
+
+fn atomic_pipeline(change: &Change) -> Option<Pipeline> {
+    if change.atomically.is_empty() {
+        return None;
+    }
+    let mut pipeline = Pipeline::new();
+    pipeline.atomic();
+    for words in change.atomically {
+        pipeline.add_command(command(words));
+    }
+    Some(pipeline)
+}
+
+fn command(words: Words) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg(words);
+    command
 }
 
 fn refusal(error: &RedisError) -> Result<Option<String>, Broken> {
