@@ -260,20 +260,16 @@ fn milliseconds(argument: Option<&[u8]>) -> Blocking {
     block_for(argument, 1e-3)
 }
 
-/// A time-out that can't be read here may be one for the server, which reads `0x5`. It is taken for one
-/// without end.
+/// A time-out that can't be read here may be one for the server, which reads `0x5`, and one that is hardly
+/// negative is rounded up to 0 there. It is taken for one without end.
 fn block_for(argument: Option<&[u8]>, unit_in_seconds: f64) -> Blocking {
     let number = argument
         .and_then(|bytes| std::str::from_utf8(bytes).ok())
         .and_then(|text| text.parse::<f64>().ok());
     match number {
-        Some(0.0) => Blocking::Forever,
-        Some(number) => match Duration::try_from_secs_f64(number * unit_in_seconds) {
-            Ok(duration) => Blocking::For(duration),
-            Err(_) if number > 0.0 => Blocking::Forever,
-            Err(_) => Blocking::No,
-        },
-        None => Blocking::Forever,
+        Some(0.0) | None => Blocking::Forever,
+        Some(number) => Duration::try_from_secs_f64(number * unit_in_seconds)
+            .map_or(Blocking::Forever, Blocking::For),
     }
 }
 
@@ -393,7 +389,8 @@ mod tests {
             blocking(&["XREADGROUP", "GROUP", "block", "c", "STREAMS", "s", ">"]),
             Blocking::No
         );
-        for unread in ["soon", "0x5"] {
+        // The server rounds the last two up to 0.
+        for unread in ["soon", "0x5", "-0.0005", "-0"] {
             assert_eq!(blocking(&["BLPOP", "list", unread]), Blocking::Forever);
         }
     }

@@ -290,8 +290,13 @@ async fn pops_hold_up_nobody(
     let mut pops = Vec::new();
     for number in 1..pool.config().max_size {
         let pool = pool.clone();
+        // The server rounds the first one up to 0, which is without end.
+        let words = match number {
+            1 => "BLPOP list:{key} -0.0005",
+            _ => "BLPOP list:{key} 30",
+        };
         pops.push(tokio::spawn(async move {
-            let pop = command("BLPOP list:{key} 30", &number.to_string());
+            let pop = command(words, &number.to_string());
             Way::Shared.query::<Vec<String>>(&pool, &pop).await
         }));
     }
