@@ -12,7 +12,7 @@ use respool_core::{Begun, CloseReason, Connection, Detached, PoolError};
 use crate::clock::Tick;
 use crate::shared::Shared;
 use crate::slots::lasting::Lock;
-use crate::wire::{Due, Wire};
+use crate::wire::{Due, DueToMany, Wire};
 
 /// How much of owed replies is read to keep a connection: more, and a new one is cheaper.
 const MOST_TO_DISCARD: u64 = 1 << 20;
@@ -227,16 +227,19 @@ impl NativeConnection {
             return Err((redis::ErrorKind::Client, "empty command").into());
         }
         self.prepare().await?;
-        let (mut due, answered) = self.wire.send_pipeline(pipeline);
+        let DueToMany {
+            mut due,
+            replies: coming,
+            all_come,
+        } = self.wire.send_pipeline(pipeline)?;
         let mut replies = Vec::with_capacity(count.min(pipeline.len() + 2));
         let mut refusal = None;
-        for index in 0..answered {
+        for index in coming.clone() {
             let reply = poll_fn(|context| {
                 std::task::ready!(self.wire.poll_discard(&mut due, context))?;
                 self.wire.poll_reply(context)
             })
             .await?;
-            let index = usize::try_from(index).unwrap_or(usize::MAX);
             if index < offset {
                 // MULTI and what was queued: a refusal there ends the whole.
                 if pipeline.is_transaction() && matches!(reply, Value::ServerError(_)) {
@@ -244,6 +247,13 @@ impl NativeConnection {
                 }
             } else if replies.len() < count {
                 replies.push(reply);
+            }
+        }
+        if !all_come {
+            // No reply is waited for that would show that all was written.
+            poll_fn(|context| self.wire.poll_flush(context)).await?;
+            if pipeline.is_transaction() && coming.is_empty() {
+                replies.push(Value::Nil);
             }
         }
         match refusal {

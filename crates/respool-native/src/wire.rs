@@ -4,6 +4,7 @@ mod reading;
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -82,6 +83,20 @@ pub(crate) struct Due {
     /// Replies to others, which come first.
     pub(crate) before: u64,
 }
+
+/// The same of a pipeline.
+pub(crate) struct DueToMany {
+    pub(crate) due: Due,
+    /// Which of its replies come, counted with those to MULTI and to what it queues.
+    pub(crate) replies: Range<usize>,
+    /// Whether each of its commands is answered.
+    pub(crate) all_come: bool,
+}
+
+const BREAKS_OFF: (ErrorKind, &str) = (
+    ErrorKind::Client,
+    "not sent: CLIENT REPLY in a transaction would break off the reply to EXEC",
+);
 
 impl Wire {
     pub(crate) fn new(socket: Arc<Socket>, on_push: Option<PushHandler>) -> Self {
@@ -212,22 +227,28 @@ impl Wire {
         answered.then_some(due)
     }
 
-    /// Appends `pipeline` in one piece, and says how many of its replies will come.
-    pub(crate) fn send_pipeline(&mut self, pipeline: &Pipeline) -> (Due, u64) {
-        self.messages.note_pipeline(pipeline, self.owed);
+    /// Appends `pipeline` in one piece.
+    pub(crate) fn send_pipeline(&mut self, pipeline: &Pipeline) -> RedisResult<DueToMany> {
         let due = Due { before: self.owed };
-        let mut answered = 0;
-        if pipeline.is_transaction() {
+        let (replies, all_come) = if pipeline.is_transaction() {
+            let unanswered = self.mode.unanswered_of(pipeline).ok_or(BREAKS_OFF)?;
             self.out.extend_from_slice(&pipeline.get_packed_pipeline());
-            answered = pipeline.len() as u64 + 2;
+            (unanswered..pipeline.len() + 2, unanswered == 0)
         } else {
+            let mut answered = 0;
             for command in pipeline.cmd_iter() {
                 command.write_packed_command(&mut self.out);
-                answered += u64::from(self.mode.answers(command));
+                answered += usize::from(self.mode.answers(command));
             }
-        }
-        self.owed += answered;
-        (due, answered)
+            (0..answered, answered == pipeline.len())
+        };
+        self.messages.note_pipeline(pipeline, due.before);
+        self.owed += replies.len() as u64;
+        Ok(DueToMany {
+            due,
+            replies,
+            all_come,
+        })
     }
 
     /// Appends bytes that ask for `replies` replies.

@@ -44,6 +44,9 @@ pub(crate) fn pushed_messages_shift_nothing(trial: &Trial) -> Finding {
             after_client_reply(trial)
                 .await
                 .map_err(|broken| broken.in_case("commands after CLIENT REPLY"))?;
+            modes_of_client_reply(trial)
+                .await
+                .map_err(|broken| broken.in_case("the modes of CLIENT REPLY on a real server"))?;
             in_two_packets(trial)
                 .await
                 .map_err(|broken| broken.in_case("a push in two packets"))?;
@@ -194,6 +197,41 @@ async fn after_client_reply(trial: &Trial) -> Result<(), Broken> {
                 Err(error) => !error.is_timeout(),
             };
             ensure!(is_right, expected: "its own reply, or why there is none", seen: "{outcome:?}");
+        }
+    }
+    Ok(())
+}
+
+/// What is off stays off after SKIP, and MULTI is a command whose reply may be skipped: whoever loses count
+/// waits for replies that never come.
+async fn modes_of_client_reply(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let pool = trial.pool(trial.config(&server.url()))?;
+    let set = cmd("SET").arg("key").arg("value").clone();
+    for modes in [&["SKIP"][..], &["OFF"], &["OFF", "SKIP"]] {
+        for atomically_first in [true, false] {
+            let mut connection = pool.get().await?;
+            for mode in modes {
+                let mut command = cmd("CLIENT").arg("REPLY").arg(mode).clone();
+                command.set_no_response(true);
+                let _: Value = command.query_async(&mut connection).await?;
+            }
+            let mut transaction = pipe();
+            transaction.atomic().add_command(set.clone());
+            for number in 0..4 {
+                let outcome: RedisResult<Value> = match atomically_first == (number < 2) {
+                    true => transaction.query_async(&mut connection).await,
+                    false => set.query_async(&mut connection).await,
+                };
+                let is_right = outcome
+                    .as_ref()
+                    .map_or_else(|error| !error.is_timeout(), |_| true);
+                ensure!(
+                    is_right,
+                    expected: "after {modes:?}, its own reply, nil, or why there is none",
+                    seen: "{outcome:?}"
+                );
+            }
         }
     }
     Ok(())
