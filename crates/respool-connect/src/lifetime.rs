@@ -33,8 +33,8 @@ impl Limits {
     /// connections opened together don't end together.
     pub(crate) fn expires_at(&self, now: Instant) -> Option<Instant> {
         let whole = self.max_lifetime?;
-        let lifetime = whole.mul_f64(1.0 - self.max_lifetime_jitter * chance());
-        now.checked_add(lifetime)
+        let taken_off = whole.mul_f64(self.max_lifetime_jitter * chance());
+        now.checked_add(whole.saturating_sub(taken_off))
     }
 
     /// When an idle connection's time is up.

@@ -43,7 +43,7 @@ impl Route {
             // What is left of the time is for asking.
             silence: config
                 .connect_timeout
-                .map_or(LONG_SILENCE, |limit| limit * 3 / 4),
+                .map_or(LONG_SILENCE, |limit| limit - limit / 4),
             #[cfg(feature = "tls")]
             tls: TlsSettings::of(config)?,
         })

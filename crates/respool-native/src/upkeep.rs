@@ -34,7 +34,8 @@ impl Kept for Keeper {
             connection.end(CloseReason::Expired);
         }
         // One that is lent may be back in a moment, and be idle from then on.
-        let if_back_now = self.0.config.idle_timeout.map(|limit| now + limit);
+        let idle_timeout = self.0.config.idle_timeout;
+        let if_back_now = idle_timeout.and_then(|limit| now.checked_add(limit));
         let too_old = self.0.ledger.mark_too_old(now);
         [next, if_back_now, too_old].into_iter().flatten().min()
     }

@@ -1,7 +1,9 @@
 //! The facade as a newcomer uses it, against a real Redis.
 
+use std::time::Duration;
+
 use respool::redis::{AsyncCommands, cmd};
-use respool::{PoolConfig, PoolError, PushHandler};
+use respool::{CloseReason, PoolConfig, PoolError, PushHandler};
 use respool_testserver::RedisServer;
 
 #[tokio::test]
@@ -128,6 +130,56 @@ async fn a_server_that_refuses_the_name_refuses_the_connection_with_that_cause()
         let url = format!("{}?backend={}&{settings}", server.url(), backend.info.name);
         let error = respool::connect(url).await.unwrap_err().to_string();
         assert!(error.contains("setname"), "{}: {error}", backend.info.name);
+    }
+}
+
+type Set = fn(&mut PoolConfig, Option<Duration>);
+
+#[tokio::test]
+async fn the_longest_time_that_there_is_is_as_good_as_none() {
+    let fields: [(&str, Set); 6] = [
+        ("get_timeout", |config, time| config.get_timeout = time),
+        ("connect_timeout", |config, time| {
+            config.connect_timeout = time;
+        }),
+        ("response_timeout", |config, time| {
+            config.response_timeout = time;
+        }),
+        ("idle_timeout", |config, time| {
+            config.max_lifetime = Some(Duration::from_millis(50));
+            config.idle_timeout = time;
+        }),
+        ("max_lifetime", |config, time| {
+            config.idle_timeout = Some(Duration::from_millis(50));
+            config.max_lifetime = time;
+        }),
+        ("validate_after", |config, time| {
+            config.validate_after = time;
+        }),
+    ];
+    let server = RedisServer::start().await.unwrap();
+    for backend in respool::backends() {
+        for (field, set) in fields {
+            let case = format!("{field}, {}", backend.info.name);
+            let mut config = PoolConfig::from_url(&server.url()).unwrap();
+            config.backend = Some(backend.info.name.to_owned());
+            config.max_lifetime_jitter = 0.0;
+            set(&mut config, Some(Duration::MAX));
+            let pool = respool::build(config.clone()).expect(&case);
+            for limit in [config.get_timeout, Some(Duration::MAX)] {
+                let mut connection = pool.get_within(limit).await.expect(&case);
+                let () = connection.set("key", "value").await.expect(&case);
+            }
+            // What keeps the other time goes on.
+            let is_short = [config.idle_timeout, config.max_lifetime]
+                .contains(&Some(Duration::from_millis(50)));
+            while is_short && pool.status().closed.of(CloseReason::Expired) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let value: String = pool.client().get("key").await.expect(&case);
+            assert_eq!(value, "value", "{case}");
+            pool.close(Duration::MAX).await;
+        }
     }
 }
 
