@@ -1,10 +1,10 @@
 use std::future::pending;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -76,7 +76,11 @@ impl<D: Dial> Kept for Dialler<D> {
 /// How the task is doing, for those who can't see its runtime.
 struct Watch {
     started: Instant,
-    runs: AtomicBool,
+    /// How many tasks there have been.
+    tasks: AtomicU64,
+    /// Which of them runs; zero for none. One that was aborted ends when its runtime comes round to it,
+    /// after its successor has begun.
+    runs: AtomicU64,
     /// When it has something to do next, in nanoseconds since `started`.
     due: AtomicU64,
 }
@@ -87,7 +91,8 @@ impl<K: Kept> Upkeep<K> {
         let watch = kept.ledger().needs_upkeep().then(|| {
             Arc::new(Watch {
                 started: Instant::now(),
-                runs: AtomicBool::new(false),
+                tasks: AtomicU64::new(0),
+                runs: AtomicU64::new(0),
                 due: AtomicU64::new(u64::MAX),
             })
         });
@@ -118,9 +123,9 @@ impl<K: Kept> Upkeep<K> {
         if watch.is_in_time(now) || self.kept.ledger().is_closed() {
             return;
         }
-        watch.runs.store(true, Ordering::Release);
-        watch.note_next(None);
-        let run = keep_up(self.kept.clone(), Running(watch.clone()));
+        // It may never have a turn there.
+        let running = Running::begin(watch, now);
+        let run = keep_up(self.kept.clone(), running);
         if let Some(stuck) = task.replace(here.spawn(run)) {
             stuck.abort();
         }
@@ -131,7 +136,7 @@ impl<K: Kept> Upkeep<K> {
     #[inline]
     pub fn runs(&self) -> bool {
         let watch = self.watch.as_ref();
-        watch.is_none_or(|watch| watch.runs.load(Ordering::Acquire))
+        watch.is_none_or(|watch| watch.runs.load(Ordering::Acquire) > 0)
     }
 
     /// Ends it, and waits until its task is gone. Dropping the future has ended it all the same.
@@ -159,7 +164,7 @@ impl<K: Kept> Upkeep<K> {
 
 impl Watch {
     fn is_in_time(&self, now: Instant) -> bool {
-        self.runs.load(Ordering::Acquire)
+        self.runs.load(Ordering::Acquire) > 0
             && match self.due.load(Ordering::Relaxed) {
                 u64::MAX => true,
                 due => {
@@ -178,38 +183,205 @@ impl Watch {
     }
 }
 
-/// The running task, however it ends: by itself, or with its runtime.
-struct Running(Arc<Watch>);
+/// The running task, however it ends: by itself, aborted, or with its runtime.
+struct Running {
+    watch: Arc<Watch>,
+    number: u64,
+}
+
+impl Running {
+    /// A task that is due `now`, in place of the one before.
+    fn begin(watch: &Arc<Watch>, now: Instant) -> Self {
+        let number = watch.tasks.fetch_add(1, Ordering::Relaxed) + 1;
+        watch.runs.store(number, Ordering::Release);
+        watch.note_next(Some(now));
+        Running {
+            watch: watch.clone(),
+            number,
+        }
+    }
+
+    fn note_next(&self, due: Option<Instant>) {
+        if self.watch.runs.load(Ordering::Acquire) == self.number {
+            self.watch.note_next(due);
+        }
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.runs.store(false, Ordering::Release);
+        let runs = &self.watch.runs;
+        let _ = runs.compare_exchange(self.number, 0, Ordering::Release, Ordering::Relaxed);
     }
 }
 
 async fn keep_up<K: Kept>(kept: K, running: Running) {
     let ledger: Arc<Ledger> = kept.ledger().clone();
+    let mut opening = None;
     while !ledger.is_closed() {
         let now = Instant::now();
         let mut next = kept.end_expired(now);
         if ledger.keeps_some_idle() {
             kept.end_lost();
-            next = [next, Some(now + LOOK_EVERY)].into_iter().flatten().min();
+            next = earliest(next, now + LOOK_EVERY);
         }
-        if kept.wants_one_more_idle() {
-            match kept.open_ahead().await {
-                Ok(()) => continue,
-                Err(again_at) => next = [next, Some(again_at)].into_iter().flatten().min(),
+        if opening.is_none() && kept.wants_one_more_idle() {
+            opening = Some(Box::pin(kept.open_ahead()));
+        }
+        running.note_next(next);
+        // A server may take its time to greet: all else goes on meanwhile, and the task is not late.
+        let opened = match &mut opening {
+            Some(opening) => match select(opening, pin!(until_wanted(&ledger, next))).await {
+                Either::Left((opened, _)) => opened,
+                Either::Right(_) => continue,
+            },
+            None => {
+                until_wanted(&ledger, next).await;
+                continue;
             }
+        };
+        opening = None;
+        if let Err(again_at) = opened {
+            let next = earliest(next, again_at);
+            running.note_next(next);
+            until_wanted(&ledger, next).await;
         }
-        running.0.note_next(next);
-        select(pin!(ledger.upkeep_wanted()), pin!(sleep_until(next))).await;
     }
+}
+
+fn earliest(moment: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(moment.map_or(other, |moment| moment.min(other)))
+}
+
+/// Waits until there is something to do, at `next` at the latest.
+async fn until_wanted(ledger: &Ledger, next: Option<Instant>) {
+    select(pin!(ledger.upkeep_wanted()), pin!(sleep_until(next))).await;
 }
 
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    use respool_core::PoolConfig;
+    use tokio::runtime::Builder;
+    use tokio::sync::Semaphore;
+
+    const LATER: Duration = Duration::from_secs(3_600);
+
+    /// Has nothing to do until much later, unless one is to be opened ahead.
+    #[derive(Clone)]
+    struct Counted {
+        ledger: Arc<Ledger>,
+        turns: Arc<AtomicUsize>,
+        opens: Arc<AtomicUsize>,
+        go: Arc<Semaphore>,
+    }
+
+    impl Counted {
+        fn new(min_idle: usize) -> Self {
+            let mut config = PoolConfig::default();
+            config.idle_timeout = Some(LATER);
+            config.min_idle = min_idle;
+            Counted {
+                ledger: Ledger::new(&config),
+                turns: Arc::default(),
+                opens: Arc::default(),
+                go: Arc::new(Semaphore::new(0)),
+            }
+        }
+
+        fn turns(&self) -> usize {
+            self.turns.load(Ordering::Relaxed)
+        }
+
+        fn opens(&self) -> usize {
+            self.opens.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Kept for Counted {
+        fn ledger(&self) -> &Arc<Ledger> {
+            &self.ledger
+        }
+
+        fn end_expired(&self, now: Instant) -> Option<Instant> {
+            self.turns.fetch_add(1, Ordering::Relaxed);
+            Some(now + LATER)
+        }
+
+        fn end_lost(&self) {}
+
+        fn wants_one_more_idle(&self) -> bool {
+            self.ledger.keeps_some_idle()
+        }
+
+        async fn open_ahead(&self) -> Result<(), Instant> {
+            self.opens.fetch_add(1, Ordering::Relaxed);
+            self.go.acquire().await.unwrap().forget();
+            Ok(())
+        }
+    }
+
+    /// All that was spawned has its turn, and comes to its end if it was aborted.
+    async fn all_have_a_turn() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_was_late_once_is_replaced_once() {
+        let kept = Counted::new(0);
+        let upkeep = Upkeep::new(kept.clone());
+        upkeep.ensure();
+        all_have_a_turn().await;
+        assert_eq!(kept.turns(), 1);
+        upkeep.ensure_at(Instant::now() + 2 * LATER);
+        for _ in 0..1_000 {
+            all_have_a_turn().await;
+            upkeep.ensure();
+        }
+        assert_eq!(kept.turns(), 2);
+        assert!(upkeep.runs());
+    }
+
+    #[tokio::test]
+    async fn all_else_goes_on_while_one_is_opened_ahead() {
+        let kept = Counted::new(1);
+        let upkeep = Upkeep::new(kept.clone());
+        upkeep.ensure();
+        all_have_a_turn().await;
+        for turns in 2..10 {
+            kept.ledger.want_upkeep();
+            all_have_a_turn().await;
+            assert_eq!((kept.turns(), kept.opens()), (turns, 1));
+        }
+        kept.go.add_permits(1);
+        all_have_a_turn().await;
+        assert_eq!(kept.opens(), 2);
+    }
+
+    #[test]
+    fn a_runtime_that_was_left_before_its_first_turn_is_left() {
+        let runtimes =
+            [(); 2].map(|()| Builder::new_current_thread().enable_all().build().unwrap());
+        let kept = Counted::new(0);
+        let upkeep = Upkeep::new(kept.clone());
+        let here = runtimes[0].enter();
+        upkeep.ensure();
+        drop(here);
+        runtimes[1].block_on(async {
+            upkeep.ensure_at(Instant::now() + 2 * PATIENCE);
+            all_have_a_turn().await;
+        });
+        assert_eq!(kept.turns(), 1);
     }
 }

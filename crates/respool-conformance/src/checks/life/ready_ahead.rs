@@ -12,6 +12,8 @@ use crate::{Broken, Trial};
 const PATIENCE: Duration = Duration::from_secs(3);
 const MIN_IDLE: usize = 2;
 const LIFETIME: Duration = Duration::from_millis(200);
+/// Longer than anybody would go without a look at what else there is to do.
+const GREETS_AFTER: Duration = Duration::from_secs(2);
 
 /// The part of LIFE-4 that is about `min_idle`: kept up where it is claimed, else refused.
 pub(super) async fn some_are_kept_ready(trial: &Trial) -> Result<String, Broken> {
@@ -25,6 +27,7 @@ pub(super) async fn some_are_kept_ready(trial: &Trial) -> Result<String, Broken>
         never_more_than_max_size(trial).await?;
         opened_ahead(trial).await?;
         renewed_as_they_end(trial).await?;
+        opened_once(trial).await?;
         return Ok(format!("{MIN_IDLE} kept ready"));
     }
     match built {
@@ -84,6 +87,32 @@ async fn renewed_as_they_end(trial: &Trial) -> Result<(), Broken> {
             && server.connected_clients().await == MIN_IDLE
     };
     eventually(PATIENCE, what, renewed).await
+}
+
+/// By a server that is slow to greet, while others call the pool.
+async fn opened_once(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let proxy = trial.proxy(&server).await?;
+    let mut config = trial.config(&proxy.url());
+    config.connect_timeout = Some(5 * GREETS_AFTER);
+    config.min_idle = MIN_IDLE;
+    let pool = trial.pool(config)?;
+    let what = "min_idle connections opened ahead";
+    let ready = async || server.connected_clients().await == MIN_IDLE;
+    eventually(PATIENCE, what, ready).await?;
+
+    proxy.slow_accept(Some(GREETS_AFTER));
+    let _held = pool.get().await?;
+    let what =
+        "one more opened ahead by a server that is slow to greet, while others call the pool";
+    eventually(GREETS_AFTER + PATIENCE, what, async || {
+        let called = pool.get().await.is_ok();
+        called && server.connected_clients().await == MIN_IDLE + 1
+    })
+    .await?;
+    let opened = proxy.accepted() - MIN_IDLE as u64;
+    ensure!(opened == 1, expected: "one connection opened for that", seen: "{opened}");
+    Ok(())
 }
 
 async fn never_more_than_max_size(trial: &Trial) -> Result<(), Broken> {
