@@ -262,10 +262,6 @@ impl NativeConnection {
         }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// The lock of the slots that it belongs to.
     #[inline]
     pub(crate) fn lock(&self) -> &'static Lock {

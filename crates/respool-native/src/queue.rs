@@ -49,6 +49,17 @@ pub(crate) enum Word<T> {
     TooLate,
 }
 
+/// How one who waited has left.
+#[derive(Debug)]
+pub(crate) enum Left<T> {
+    /// He had not heard of anything. The [queue](Queue::left) is to hear of it.
+    Waiting,
+    /// The same, and he was to look again: another is to be [roused](Queue::rouse) in his place.
+    Roused,
+    /// He takes along what he was told: that is to be passed on.
+    Told(Word<T>),
+}
+
 /// What one who waits finds.
 #[derive(Debug)]
 pub(crate) enum Found<T> {
@@ -113,15 +124,18 @@ impl<T> Queue<T> {
         wakers
     }
 
-    /// Tells those whose time is up at `now`, and says when the next one's will be.
+    /// Tells those whose time is up at `now`, and says when the next one's will be. For those who were
+    /// to look again others are roused.
     pub(crate) fn expire(&mut self, now: Instant) -> (Vec<Waker>, Option<Instant>) {
         let mut wakers = Vec::new();
         let mut next: Option<Instant> = None;
+        let mut were_roused = 0;
         let gone = &mut self.gone;
         self.line.retain(|place| match place.deadline {
             Some(deadline) if deadline <= now => {
                 match place.tell(Word::TooLate) {
-                    Ok(waker) => wakers.extend(waker),
+                    Ok(Some(waker)) => wakers.push(waker),
+                    Ok(None) => were_roused += 1,
                     Err(_) => *gone -= 1,
                 }
                 false
@@ -131,6 +145,7 @@ impl<T> Queue<T> {
                 true
             }
         });
+        wakers.extend(self.rouse(were_roused));
         (wakers, next)
     }
 
@@ -164,7 +179,8 @@ impl<T> Place<T> {
         self.deadline
     }
 
-    /// Tells him, who is to be woken with nothing locked; gives it back if he has left.
+    /// Tells him, who is to be woken with nothing locked, unless he was roused before; gives it back if
+    /// he has left.
     pub(crate) fn tell(&self, word: Word<T>) -> Result<Option<Waker>, Word<T>> {
         let mut state = self.state();
         match &*state {
@@ -202,17 +218,18 @@ impl<T> Place<T> {
         }
     }
 
-    /// He gives up, with what he was told already: that is to be passed on. Where he was told
-    /// nothing, the [queue](Queue::left) is to hear of it.
-    pub(crate) fn leave(&self) -> Option<Word<T>> {
+    /// He gives up.
+    pub(crate) fn leave(&self) -> Left<T> {
         let state = mem::replace(&mut *self.state(), State::Gone);
         match state {
-            State::Told(word) => Some(word),
-            _ => None,
+            State::Told(word) => Left::Told(word),
+            State::LookAgain => Left::Roused,
+            State::Waiting(_) | State::Gone => Left::Waiting,
         }
     }
 
-    fn rouse(&self) -> Option<Waker> {
+    /// Has him look again, who is to be woken with nothing locked.
+    pub(crate) fn rouse(&self) -> Option<Waker> {
         let mut state = self.state();
         match &*state {
             State::Waiting(_) => match mem::replace(&mut *state, State::LookAgain) {
@@ -263,9 +280,9 @@ mod tests {
 
     fn leave(queue: &mut Queue<usize>, place: &Place<usize>) -> Option<usize> {
         match place.leave() {
-            Some(Word::Given(it)) => return Some(it),
-            Some(_) => {}
-            None => queue.left(),
+            Left::Told(Word::Given(it)) => return Some(it),
+            Left::Told(_) => {}
+            Left::Waiting | Left::Roused => queue.left(),
         }
         None
     }
@@ -313,7 +330,7 @@ mod tests {
     #[test]
     fn one_who_is_passed_over_before_he_has_said_that_he_left_is_counted_once() {
         let (mut queue, places) = queue_of(2);
-        assert!(places[0].leave().is_none());
+        assert!(matches!(places[0].leave(), Left::Waiting));
         assert!(give(&mut queue, 1));
         queue.left();
         assert!(queue.is_empty());
@@ -356,6 +373,25 @@ mod tests {
         assert!(give(&mut queue, 1));
         assert!(give(&mut queue, 2));
         assert_eq!((given(&early), given(&patient)), (Some(1), Some(2)));
+    }
+
+    #[test]
+    fn one_whose_time_is_up_before_he_looked_again_leaves_that_to_the_next() {
+        let mut queue: Queue<usize> = Queue::new();
+        let _late = join(&mut queue, Some(Duration::ZERO), false);
+        let patient = join(&mut queue, None, false);
+        assert_eq!(queue.rouse(1).len(), 1);
+        let (wakers, _) = queue.expire(Instant::now());
+        assert_eq!(wakers.len(), 1);
+        assert!(matches!(patient.ask(Waker::noop()), Found::Change));
+    }
+
+    #[test]
+    fn one_who_leaves_before_he_looked_again_says_so() {
+        let (mut queue, places) = queue_of(2);
+        queue.rouse(1);
+        assert!(matches!(places[0].leave(), Left::Roused));
+        assert!(matches!(places[1].leave(), Left::Waiting));
     }
 
     #[test]

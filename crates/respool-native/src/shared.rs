@@ -1,6 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, Weak};
-use std::task::Waker;
 use std::time::Duration;
 
 use respool_connect::{Glance, Ledger, Route};
@@ -189,17 +188,36 @@ impl Shared {
         loop {
             match returned {
                 Returned::Kept => return,
-                Returned::For(first, connection) => match first.tell(Word::Given(connection)) {
-                    Ok(waker) => return waker.map_or((), Waker::wake),
-                    Err(Word::Given(connection)) => {
-                        let mut slots = connection.shared().slots();
-                        returned = slots.take_back_again(connection);
+                Returned::For(first, connection) => {
+                    let lock = connection.lock();
+                    match first.tell(Word::Given(connection)) {
+                        Ok(Some(waker)) => return waker.wake(),
+                        Ok(None) => return Shared::rouse_one_more(lock),
+                        Err(Word::Given(connection)) => {
+                            returned = lock.slots().take_back_again(connection);
+                        }
+                        Err(_) => return,
                     }
-                    Err(_) => return,
-                },
+                }
                 Returned::Closed(connection) => return connection.end(CloseReason::PoolClosed),
                 Returned::Surplus(connection) => return connection.end(CloseReason::Resized),
             }
+        }
+    }
+
+    /// One who was roused makes no use of it, in slots that may be another pool's by now: whoever comes
+    /// after him may.
+    #[cold]
+    pub(crate) fn rouse_one_more(lock: &'static Lock) {
+        let roused = {
+            let mut slots = lock.slots();
+            match slots.has_room() {
+                true => slots.queue.rouse(1),
+                false => return,
+            }
+        };
+        for waker in roused {
+            waker.wake();
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Id};
 
 use crate::backend::Native;
 use crate::connection::NativeConnection;
-use crate::queue::{Found, Word};
+use crate::queue::{Found, Left, Word};
 use crate::shared::Shared;
 use crate::slots::Joined;
 use crate::{homes, places};
@@ -325,6 +325,9 @@ impl Shared {
                 return Asked::Refused(error.into());
             }
             let Ok(here) = Handle::try_current().map(|here| here.id()) else {
+                drop(slots);
+                // What he can't make use of is passed on as he leaves.
+                place.rouse();
                 return Asked::Refused(PoolError::NoRuntime);
             };
             if slots.needs_one_more(here) {
@@ -337,9 +340,13 @@ impl Shared {
 
     fn leave(&self, place: &Place) {
         match place.leave() {
-            None => self.slots().queue.left(),
-            Some(Word::Given(connection)) => Shared::take_back(connection),
-            Some(_) => {}
+            Left::Waiting => self.slots().queue.left(),
+            Left::Roused => {
+                self.slots().queue.left();
+                Shared::rouse_one_more(self.lock());
+            }
+            Left::Told(Word::Given(connection)) => Shared::take_back(connection),
+            Left::Told(_) => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::{Joined, Returned, Slots};
-use crate::queue::{Found, Place, Word};
+use crate::queue::{Found, Left, Place, Word};
 
 /// What the connections of these models are: numbers.
 type Shared = loom::sync::Arc<Pool>;
@@ -52,13 +52,52 @@ fn give_back(shared: &Shared) {
     while let Returned::For(first, it) = returned {
         shared.step();
         match first.tell(Word::Given(it)) {
-            Ok(waker) => return waker.map_or((), Waker::wake),
+            Ok(Some(waker)) => return waker.wake(),
+            Ok(None) => {
+                shared.step();
+                return rouse_one_more(shared);
+            }
             Err(_) => {
                 shared.step();
                 returned = shared.slots.lock().unwrap().take_back_again(it);
             }
         }
     }
+}
+
+/// What a pool does when a connection has ended; it rouses some more.
+fn end_one(shared: &Shared) {
+    let roused = {
+        let mut slots = shared.slots.lock().unwrap();
+        slots.open -= 1;
+        slots.queue.rouse(1)
+    };
+    shared.step();
+    roused.into_iter().for_each(Waker::wake);
+}
+
+fn rouse_one_more(shared: &Shared) {
+    let roused = {
+        let mut slots = shared.slots.lock().unwrap();
+        match slots.has_room() {
+            true => slots.queue.rouse(1),
+            false => return,
+        }
+    };
+    shared.step();
+    roused.into_iter().for_each(Waker::wake);
+}
+
+/// Opens a connection if there is room. A pool does it in a task.
+fn open_one(shared: &Shared) {
+    {
+        let mut slots = shared.slots.lock().unwrap();
+        if !slots.has_room() {
+            return;
+        }
+        slots.opened();
+    }
+    give_back(shared);
 }
 
 /// Waits as a caller of the pool does.
@@ -88,17 +127,22 @@ impl Future for Waiting {
                 let place = Arc::new(Place::new(self.deadline, context.waker().clone()));
                 let joined = self.shared.slots.lock().unwrap().join(&place, false);
                 match joined {
-                    Joined::Line => self.place = Some(place),
+                    Joined::Line => {
+                        self.place = Some(place);
+                        open_one(&self.shared);
+                    }
                     Joined::Served(it) => return Poll::Ready(Word::Given(it)),
                     Joined::Closed => return Poll::Ready(Word::Closed),
                 }
             }
-            Some(place) => {
-                if let Found::Word(word) = place.ask(context.waker()) {
+            Some(place) => match place.ask(context.waker()) {
+                Found::Word(word) => {
                     self.place = None;
                     return Poll::Ready(word);
                 }
-            }
+                Found::Change => open_one(&self.shared),
+                Found::Nothing => {}
+            },
         }
         Poll::Pending
     }
@@ -109,12 +153,17 @@ impl Drop for Waiting {
         if let Some(place) = self.place.take() {
             self.shared.step();
             match place.leave() {
-                None => {
+                Left::Waiting => {
                     self.shared.step();
                     self.shared.slots.lock().unwrap().queue.left();
                 }
-                Some(Word::Given(_)) => give_back(&self.shared),
-                Some(_) => {}
+                Left::Roused => {
+                    self.shared.step();
+                    self.shared.slots.lock().unwrap().queue.left();
+                    rouse_one_more(&self.shared);
+                }
+                Left::Told(Word::Given(_)) => give_back(&self.shared),
+                Left::Told(_) => {}
             }
         }
     }
@@ -164,6 +213,24 @@ fn what_one_gives_up_reaches_the_next() {
         assert!(matches!(word, Word::Given(0)));
         first.join().unwrap();
         giver.join().unwrap();
+        assert!(shared.slots.lock().unwrap().queue.is_empty());
+    });
+}
+
+#[test]
+fn room_that_one_who_gives_up_was_to_use_is_used_by_the_next() {
+    model(|| {
+        let shared = one_lent();
+        let mut first = Waiting::new(&shared, None);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+        let ender = shared.clone();
+        let first = thread::spawn(move || drop(first));
+        let ender = thread::spawn(move || end_one(&ender));
+        let word = loom::future::block_on(Waiting::new(&shared, None));
+        assert!(matches!(word, Word::Given(0)));
+        first.join().unwrap();
+        ender.join().unwrap();
         assert!(shared.slots.lock().unwrap().queue.is_empty());
     });
 }

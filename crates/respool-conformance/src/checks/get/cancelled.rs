@@ -3,22 +3,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
+use redis::cmd;
 use respool_core::Pool;
 use respool_testserver::FaultProxy;
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use crate::checks::full_use::{hold_all_slots, lost_nothing};
 use crate::checks::impatience::get_and_give_up;
+use crate::trial::within;
 use crate::{Broken, Finding, Trial};
 
 const TASKS: u64 = 8;
 const GETS_PER_TASK: usize = 400;
 const EMPTY_POOLS: usize = 10;
 const GETS_PER_EMPTY_POOL: usize = 20;
+const CROWD: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// GET-5: gets are cancelled while connecting is slow, while all connections are held, and, which
 /// is the sharpest, while they are being handed over.
 pub(crate) fn cancelled_gets_lose_no_slot(trial: &Trial) -> Finding {
+    // On one thread, so that nobody is polled between the end of a connection and his own.
+    let one_thread = Builder::new_current_thread().enable_all().build()?;
+    one_thread
+        .block_on(when_there_is_room(trial))
+        .map_err(|broken| broken.in_case("a crowd cancelled as a connection has ended"))?;
     trial.block_on(async {
         let server = trial.server().await?;
         let proxy = trial.proxy(&server).await?;
@@ -43,11 +53,37 @@ pub(crate) fn cancelled_gets_lose_no_slot(trial: &Trial) -> Finding {
             .await
             .map_err(|broken| broken.in_case("cancelled while being served"))?;
 
-        let cancelled = TASKS as usize * (EMPTY_POOLS * GETS_PER_EMPTY_POOL + 3 * GETS_PER_TASK);
+        let storms = TASKS as usize * (EMPTY_POOLS * GETS_PER_EMPTY_POOL + 3 * GETS_PER_TASK);
         Ok(format!(
-            "{cancelled} gets given up; all 4 could be held at once after each storm"
+            "{} gets given up; all 4 could be held at once after each storm",
+            storms + CROWD
         ))
     })
+}
+
+/// Whoever hears of the room that a connection has left may not live to make use of it.
+async fn when_there_is_room(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let mut config = trial.config(&server.url());
+    config.max_size = 1;
+    let pool = trial.pool(config)?;
+    let mut holder = pool.get().await?;
+    // It is not kept for the next holder (RET-3).
+    cmd("SELECT").arg(1).query_async::<()>(&mut holder).await?;
+    let mut crowd = JoinSet::new();
+    for _ in 0..CROWD {
+        let pool = pool.clone();
+        crowd.spawn(async move { pool.get().await.map(drop) });
+    }
+    let last = pool.clone();
+    let last = tokio::spawn(async move { last.get().await.map(drop) });
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    drop(holder);
+    crowd.abort_all();
+    within(PATIENCE, "whoever came after the crowd to be served", last).await???;
+    lost_nothing(&pool).await
 }
 
 async fn while_connecting(pool: &Pool, proxy: &FaultProxy, seed: u64) -> Result<(), Broken> {
