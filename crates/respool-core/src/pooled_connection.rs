@@ -64,7 +64,7 @@ impl PooledConnection {
     /// The next message that the server pushed: what came to a subscription (SUBSCRIBE and the like,
     /// sent on this connection before), what MONITOR shows, an invalidated key. Waits for as long as
     /// it takes; messages that arrive while a command waits for its reply are kept, in order. `native` keeps
-    /// 65,536: a connection with more ends as one that breaks the protocol. With
+    /// 65,536; a connection with more ends as one that breaks the protocol. With
     /// [`PoolConfig::on_push`](crate::PoolConfig::on_push) the oldest push goes instead, which was shown.
     ///
     /// A message has the shape in which the server sends it: an array or a push of its kind, channel
@@ -206,7 +206,15 @@ impl ConnectionLike for PooledConnection {
                 request.holder.note_unawaited_reply();
             }
             let holder = request.holder_after();
-            let reply = holder.verdict(&|| command_name(command), outcome)?;
+            let reply = holder.verdict(&|| command_name(command), outcome);
+            if effect.session == SessionEffect::OpensTransaction
+                && !matches!(&reply, Ok(Value::Okay | Value::Nil))
+            {
+                // The EXEC to come will be refused, too.
+                let database = holder.get_db();
+                holder.loan.session.note(SessionEffect::Changes, database);
+            }
+            let reply = reply?;
             holder.retire_if_unfit(reply_says_unfit(&reply));
             Ok(reply)
         })
@@ -235,6 +243,7 @@ impl ConnectionLike for PooledConnection {
                     .all(|command| CommandEffect::of(command).session == SessionEffect::None);
             // Without a command, nothing is sent.
             let is_wrapped = pipeline.is_transaction() && !pipeline.is_empty();
+            let was_clean = self.loan.session.is_clean();
             if is_wrapped {
                 let multi = SessionEffect::OpensTransaction;
                 self.loan.session.note(multi, database);
@@ -250,8 +259,9 @@ impl ConnectionLike for PooledConnection {
                     };
                 }
             }
-            if is_wrapped {
-                let exec = SessionEffect::EndsTransaction;
+            // Where something is watched, only once it is seen to end that: the server may refuse MULTI.
+            let exec = SessionEffect::EndsTransaction;
+            if is_wrapped && was_clean {
                 self.loan.session.note(exec, database);
             }
 
@@ -269,6 +279,10 @@ impl ConnectionLike for PooledConnection {
             request.finish();
             let holder = request.holder_after();
             let replies = holder.verdict(&|| pipeline_name(pipeline), outcome)?;
+            let is_refused = |reply: &Value| matches!(reply, Value::ServerError(_));
+            if is_wrapped && !was_clean && !replies.iter().any(is_refused) {
+                holder.loan.session.note(exec, database);
+            }
             holder.retire_if_unfit(replies_say_unfit(pipeline, &replies));
             Ok(replies)
         })

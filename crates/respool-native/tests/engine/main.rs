@@ -10,6 +10,7 @@ mod renewal;
 mod reply_modes;
 mod resize;
 mod sizes;
+mod transactions;
 mod waiting;
 
 use std::future::poll_fn;

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Value, cmd, pipe};
 use respool_core::{Pool, PooledConnection};
+use respool_testserver::RedisServer;
 
 use super::sessions::{CHANGES, CHANNEL, CLEAN, GUEST, WATCHED_KEY};
 use super::ways::Way;
@@ -41,6 +42,9 @@ pub(crate) fn next_holder_sees_a_fresh_session(trial: &Trial) -> Finding {
             }
         }
         ensure_clean_sessions_are_kept(&pool).await?;
+        who_may_not_begin_a_transaction_leaves_nothing(trial, &server)
+            .await
+            .map_err(|broken| broken.in_case("WATCH by a user who may not send MULTI"))?;
 
         let mut evidence = format!(
             "{} changes of a session, each sent in {} ways, none seen by the next holder",
@@ -125,6 +129,35 @@ async fn ensure_fresh(pool: &Pool, fresh: &Session) -> Result<(), Broken> {
         value.as_deref() == Some("value"),
         expected: "GET to give the value",
         seen: "{value:?}"
+    );
+    Ok(())
+}
+
+/// The server refuses MULTI, and then EXEC, and what he watches stays watched.
+async fn who_may_not_begin_a_transaction_leaves_nothing(
+    trial: &Trial,
+    server: &RedisServer,
+) -> Result<(), Broken> {
+    let rights = "ACL SETUSER hasty on >hasty ~* &* +@all -multi";
+    execute(server, &rights.split(' ').collect::<Vec<_>>()).await?;
+    let mut config = trial.config(&server.url().replace("redis://", "redis://hasty:hasty@"));
+    config.max_size = 1;
+    let pool = trial.pool(config)?;
+    let before = {
+        let mut connection = pool.get().await?;
+        let watch = cmd("WATCH").arg(WATCHED_KEY).to_owned();
+        watch.query_async::<()>(&mut connection).await?;
+        for name in ["MULTI", "EXEC"] {
+            let outcome = cmd(name).query_async::<Value>(&mut connection).await;
+            ensure!(outcome.is_err(), expected: "{name} to be refused", seen: "{outcome:?}");
+        }
+        client_id(&mut connection).await?
+    };
+    let after = client_id(&mut pool.get().await?).await?;
+    ensure!(
+        before != after,
+        expected: "another connection than the one on which a key is watched",
+        seen: "the same"
     );
     Ok(())
 }
