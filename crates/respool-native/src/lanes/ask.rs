@@ -220,6 +220,9 @@ impl Native {
             let sent = self
                 .lanes
                 .send(question, &mut packed, None, (here, share), size, patience);
+            if sent.is_ok() {
+                crowded = None;
+            }
             let way = match sent {
                 Ok(sent) => match self.told(&sent).await {
                     Told::NotSent => {

@@ -400,6 +400,28 @@ async fn only_a_client_that_was_told_so_sends_again_what_reads() {
 }
 
 #[tokio::test]
+async fn what_was_lost_once_is_not_said_to_be_unsent_by_the_next_attempt() {
+    let server = server().await;
+    let proxy = proxy(&server).await;
+    let pool = pool(&proxy.url(), |config| {
+        config.get_timeout = Some(Duration::from_millis(300));
+    });
+    let mut client = pool.client().retry(Retry::Always);
+    warm(&client).await;
+    proxy.delay(Some(Duration::from_millis(200)));
+    let incr = cmd("INCR").arg("counter").to_owned();
+    let mut asked = pin!(client.req_packed_command(&incr));
+    begin(asked.as_mut()).await;
+    proxy.refuse(true);
+    proxy.cut();
+    let outcome = asked.await;
+    assert_eq!(may_have_been_executed(&outcome), Some(true), "{outcome:?}");
+    // And why it was not sent again.
+    let words = outcome.unwrap_err().to_string();
+    assert!(words.contains("nobody listens"), "{words}");
+}
+
+#[tokio::test]
 async fn what_is_taken_for_reading_is_flagged_so_by_the_server() {
     let server = server().await;
     let pool = pool(&server.url(), |_| {});
