@@ -10,8 +10,9 @@ use crate::error::find_cause;
 /// A command that got no reply: which one, why, and whether the server may have executed it.
 ///
 /// respool never sends a command again whose bytes may have reached the server (rule CMD-7), unless its
-/// [`Client`](crate::Client) was told so by [`retry`](crate::Client::retry), so the caller has to know: repeat it if it is safe to repeat. The error travels as a
-/// [`redis::RedisError`]; [`CommandError::find_in`] gets it back from there.
+/// [`Client`](crate::Client) was told so by [`retry`](crate::Client::retry). So the caller has to know:
+/// repeat it if it is safe to repeat. The error travels as a [`redis::RedisError`];
+/// [`CommandError::find_in`] gets it back from there.
 #[derive(Debug)]
 pub struct CommandError {
     command: String,

@@ -15,8 +15,8 @@ static SHARED: Mutex<Option<Pool>> = Mutex::new(None);
 ///
 /// # Errors
 ///
-/// [`PoolError::Config`], which names the variable, or the URL's parameter. Nothing is remembered of a failure: the next
-/// call reads the environment anew.
+/// [`PoolError::Config`], which names the variable, or the URL's parameter. Nothing is remembered of a
+/// failure: the next call reads the environment anew.
 pub fn shared() -> Result<Pool, PoolError> {
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pool) = shared.as_ref().filter(|pool| !pool.status().is_closed) {

@@ -57,7 +57,7 @@ fn timeout_text(
         (TimeoutKind::Check, _) => "an idle connection did not answer its check".to_owned(),
         (TimeoutKind::Room, _) => {
             "the connections that clients share are full of commands that the \
-                                   server has not answered; ask for less at once"
+             server has not answered; ask for less at once"
                 .to_owned()
         }
     };
