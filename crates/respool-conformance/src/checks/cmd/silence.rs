@@ -169,8 +169,12 @@ fn executed_perhaps(error: &RedisError) -> Option<bool> {
 async fn ensure_left_behind(server: &RedisServer, pool: &Pool, id: u64) -> Result<(), Broken> {
     let what = "the connection whose command had its time-out to be closed";
     eventually(PATIENCE, what, async || !is_connected(server, id).await).await?;
-    let closed = pool.status().closed.of(CloseReason::TimedOut);
-    ensure!(pool.is_bare() || closed == 1, expected: "one closed as timed out", seen: "{closed}");
+    let closed = pool.status().closed;
+    ensure!(
+        pool.is_bare() || closed.of(CloseReason::TimedOut) == 1,
+        expected: "one closed as timed out",
+        seen: "{closed:?}"
+    );
     for connection in &mut hold_all(pool).await? {
         let other = client_id(connection).await?;
         ensure!(other != id, expected: "other connections than client {id}", seen: "it again");
