@@ -203,12 +203,13 @@ impl NativeConnection {
     /// Takes leave of the socket, and of its place in the ledger.
     fn part(&mut self) {
         if let Some(mut place) = self.place.take() {
-            self.wire.socket().say_goodbye();
             let is_broken = matches!(place.reason(), None | Some(CloseReason::Broken));
             if is_broken && self.wire.heard() == self.greeted_at {
                 self.shared.dial_rate.note_broken();
             }
+            // Counted before anybody can see at the server that it is gone.
             place.part(Parting::Watched(self.wire.socket().clone()));
+            self.wire.socket().say_goodbye();
         }
     }
 
@@ -270,7 +271,10 @@ impl NativeConnection {
 
     /// Ends it because the pool has no use for it.
     pub(crate) fn end(mut self: Box<Self>, reason: CloseReason) {
-        Connection::condemn(&mut *self, reason);
+        self.condemned = true;
+        if let Some(place) = &mut self.place {
+            place.set_reason(reason);
+        }
     }
 }
 
