@@ -321,7 +321,7 @@ pub enum ConnectErrorKind {
     Authentication,
     /// The server is at its client limit.
     TooManyClients,
-    /// The server is loading its data, or can't serve yet for a like reason.
+    /// The server is loading its data, busy with a script, or can't serve now for a like reason.
     NotReady,
     /// The server refused another step of the handshake, such as SELECT.
     Setup,
@@ -340,7 +340,7 @@ pub enum ConnectErrorKind {
 
 impl ConnectErrorKind {
     fn of(error: &RedisError) -> Self {
-        use redis::{ErrorKind, ServerErrorKind};
+        use redis::ErrorKind;
         let text = error.to_string();
         if text.contains("max number of clients") {
             return ConnectErrorKind::TooManyClients;
@@ -354,14 +354,16 @@ impl ConnectErrorKind {
         {
             return ConnectErrorKind::Authentication;
         }
+        // The redis crate keeps the words of what SELECT was refused for, and not its code.
+        if matches!(
+            code,
+            "BUSY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN"
+        ) || text.contains(" is busy running a ")
+        {
+            return ConnectErrorKind::NotReady;
+        }
         match error.kind() {
             ErrorKind::Parse => ConnectErrorKind::Protocol,
-            ErrorKind::Server(
-                ServerErrorKind::BusyLoading
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::TryAgain,
-            ) => ConnectErrorKind::NotReady,
             ErrorKind::Server(_)
             | ErrorKind::Extension
             | ErrorKind::InvalidClientConfig

@@ -10,7 +10,7 @@ use super::refusal::{
 };
 use crate::check::ensure;
 use crate::checks::full_use::hold_all;
-use crate::trial::within;
+use crate::trial::{eventually, within};
 use crate::{Broken, Finding, Trial};
 
 /// GET-3, a case for each way in which a `get` can fail.
@@ -35,6 +35,7 @@ pub(crate) fn ends_in_time_and_says_why(trial: &Trial) -> Finding {
         "too many clients": too_many_clients;
         "no such database": no_such_database;
         "still loading": still_loading;
+        "busy with a script": busy_with_a_script;
         "silent server": silent_server;
         "server that closes at once": server_that_closes;
         "server that closes in the handshake": server_that_closes_in_the_handshake;
@@ -151,6 +152,46 @@ async fn still_loading(trial: &Trial) -> Result<(), Broken> {
     let server = ScriptedServer::start_with(Script::any(Answer::Bytes(loading))).await?;
     let failure = last_connect_error(trial, &server.url(), |_| {}).await?;
     failure.ensure_kind(ConnectErrorKind::NotReady, "ready")
+}
+
+/// It answers everything else with -BUSY, so that a handshake is refused at its first step that
+/// the server has to run.
+async fn busy_with_a_script(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    server
+        .command(&["CONFIG", "SET", "lua-time-limit", "10"])
+        .await?;
+    let mut other = TcpStream::connect(server.address())?;
+    other.write_all(b"EVAL \"while true do end\" 0\r\n")?;
+    let what = "the server to call itself busy";
+    eventually(PATIENCE, what, async || {
+        let reply = server.command(&["PING"]).await;
+        format!("{reply:?}").contains("BUSY")
+    })
+    .await?;
+
+    let url = server.url().replace("/0", "/1");
+    let failure = last_connect_error(trial, &url, |_| {}).await?;
+    failure.ensure_kind(ConnectErrorKind::NotReady, "ready")?;
+    let failure = last_connect_error(trial, &server.url(), |config| {
+        config.client_name = Some("busy".to_owned());
+    })
+    .await?;
+    failure.ensure_kind(ConnectErrorKind::NotReady, "ready")?;
+
+    let mut config = trial.config(&url);
+    config.get_timeout = Some(PATIENCE);
+    let pool = trial.pool(config)?;
+    let waiter = pool.clone();
+    let waiter = tokio::spawn(async move { waiter.get().await.map(drop) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.command(&["SCRIPT", "KILL"]).await?;
+    let what = "a get to be served once the script has ended";
+    let served = within(PATIENCE, what, waiter).await??;
+    if !pool.is_bare() {
+        served?;
+    }
+    Ok(())
 }
 
 async fn silent_server(trial: &Trial) -> Result<(), Broken> {

@@ -153,7 +153,7 @@ fn telling_words(kind: ConnectErrorKind) -> &'static [&'static str] {
         ConnectErrorKind::Refused => &["refused"],
         ConnectErrorKind::Authentication => &["auth", "pass", "login"],
         ConnectErrorKind::TooManyClients => &["max number of clients"],
-        ConnectErrorKind::NotReady => &["loading"],
+        ConnectErrorKind::NotReady => &["loading", "busy"],
         ConnectErrorKind::Setup => &["db index", "database", "select"],
         ConnectErrorKind::Protocol => &["protocol", "pars", "unexpected", "malformed", "tag"],
         ConnectErrorKind::TimedOut => &["time"],
