@@ -220,6 +220,9 @@ impl ConnectionLike for RedisLink {
             if command.is_no_response() {
                 // Nobody will await a reply and drive it out.
                 self.poll_driver_once().await;
+            } else if reply.is_ok() {
+                // Replies come in order: those that were owed have come before it.
+                self.owed.settled();
             }
             self.explain(reply)
         })
@@ -240,6 +243,9 @@ impl ConnectionLike for RedisLink {
                     .send_packed_commands(pipeline, offset, count),
             )
             .await;
+            if replies.is_ok() {
+                self.owed.settled();
+            }
             self.explain(replies)
         })
     }

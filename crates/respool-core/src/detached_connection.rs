@@ -7,7 +7,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::Detached;
-use crate::pooled_connection::in_a_runtime;
+use crate::pooled_connection::{in_a_runtime, not_empty};
 
 /// A connection that its holder kept for good, by
 /// [`PooledConnection::detach`](crate::PooledConnection::detach). It is a plain connection: no
@@ -60,7 +60,10 @@ impl DetachedConnection {
 
 impl ConnectionLike for DetachedConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        self.connection().req_packed_command(command)
+        match not_empty(command) {
+            Ok(()) => self.connection().req_packed_command(command),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 
     fn req_packed_commands<'a>(
@@ -69,8 +72,10 @@ impl ConnectionLike for DetachedConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.connection()
-            .req_packed_commands(pipeline, offset, count)
+        match pipeline.cmd_iter().try_for_each(not_empty) {
+            Ok(()) => (self.connection()).req_packed_commands(pipeline, offset, count),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 
     fn get_db(&self) -> i64 {

@@ -173,13 +173,18 @@ impl ConnectionLike for PooledConnection {
                 return connection.req_packed_command(command).await;
             }
             let effect = CommandEffect::of(command);
-            let limit = self.reply_limit(effect.blocking);
+            let blocking = match effect.blocking {
+                Blocking::No => Blocking::No,
+                _ if self.loan.session.is_in_transaction() => Blocking::No,
+                blocking => blocking,
+            };
+            let limit = self.reply_limit(blocking);
             if effect.session != SessionEffect::None {
                 let database = self.get_db();
                 self.loan.session.note(effect.session, database);
             }
 
-            let mut request = RequestGuard::new(self, effect.blocking != Blocking::No);
+            let mut request = RequestGuard::new(self, blocking != Blocking::No);
             let connection = match request.holder.usable() {
                 Ok(connection) => connection,
                 Err(reason) => {
@@ -250,6 +255,7 @@ impl ConnectionLike for PooledConnection {
             }
             for command in pipeline.cmd_iter() {
                 let effect = CommandEffect::of(command);
+                let is_queued = is_queued || self.loan.session.is_in_transaction();
                 self.loan.session.note(effect.session, database);
                 if effect.blocking != Blocking::No && !is_queued {
                     blocks = true;

@@ -128,6 +128,11 @@ impl Session {
         }
     }
 
+    /// Whether what is sent is queued until EXEC, as far as anybody knows.
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.0 & (Self::IN_TRANSACTION | Self::CHANGED) == Self::IN_TRANSACTION
+    }
+
     /// Whether the next holder would notice nothing.
     pub fn is_clean(&self) -> bool {
         self.0 == 0

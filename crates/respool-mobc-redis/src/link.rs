@@ -5,12 +5,12 @@ use mobc_redis::RedisConnectionManager;
 use mobc_redis::mobc::Manager;
 use mobc_redis::redis as redis_0_28;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ConnectionAddr, Pipeline, RedisFuture, Value};
+use redis::{Cmd, ConnectionAddr, Pipeline, RedisError, RedisFuture, Value};
 use redis_0_28::aio::{ConnectionLike as _, MultiplexedConnection};
 use respool_connect::{
     CloseNow, Dial, Glance, Link, Opening, Owed, Parting, Place, RuntimeWatch, Socket, turns_away,
 };
-use respool_core::{CloseReason, ConnectError, Detached, PoolConfig, PoolError};
+use respool_core::{CloseReason, ConnectError, Detached, PoolConfig, PoolError, reply_says_unfit};
 
 use crate::bridge::redis_0_28 as bridge;
 
@@ -167,6 +167,10 @@ impl ConnectionLike for StockLink {
                 .handle
                 .request(async |mut connection| connection.req_packed_command(&bridged).await)
                 .await;
+            if reply.is_ok() && !command.is_no_response() {
+                // Replies come in order: those that were owed have come before it.
+                self.owed.settled();
+            }
             bridge::outcome(reply, bridge::value)
         })
     }
@@ -178,18 +182,31 @@ impl ConnectionLike for StockLink {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let bridged = bridge::pipeline(pipeline);
+            let bridged = match pipeline.is_transaction() {
+                true => spelled_out(pipeline),
+                false => bridge::pipeline(pipeline),
+            };
+            let all = match pipeline.is_transaction() {
+                true => pipeline.len() + 2,
+                false => pipeline.len(),
+            };
             let replies = self
                 .handle
                 .request(async |mut connection| {
-                    connection
-                        .req_packed_commands(&bridged, offset, count)
-                        .await
+                    connection.req_packed_commands(&bridged, 0, all).await
                 })
                 .await;
-            bridge::outcome(replies, |replies| {
+            if replies.is_ok() {
+                self.owed.settled();
+            }
+            let mut replies: Vec<Value> = bridge::outcome(replies, |replies| {
                 replies.into_iter().map(bridge::value).collect()
-            })
+            })?;
+            let rest = replies.split_off(offset.min(replies.len()));
+            match refusal(replies) {
+                Some(refusal) if pipeline.is_transaction() => Err(refusal),
+                _ => Ok(rest.into_iter().take(count).collect()),
+            }
         })
     }
 
@@ -300,4 +317,28 @@ fn bridged_address(config: &PoolConfig) -> Result<redis_0_28::ConnectionInfo, Po
             },
         },
     })
+}
+
+/// A transaction with its MULTI and EXEC as commands: redis 0.28 tells the first refusal in one that it
+/// made itself, and no other.
+fn spelled_out(pipeline: &Pipeline) -> redis_0_28::Pipeline {
+    let mut spelled_out = redis_0_28::Pipeline::with_capacity(pipeline.len() + 2);
+    spelled_out.cmd("MULTI");
+    for command in pipeline.cmd_iter() {
+        spelled_out.add_command(bridge::command(command));
+    }
+    spelled_out.cmd("EXEC");
+    spelled_out
+}
+
+/// Why a transaction is none: that the node is unfit before all else (LIFE-7), or the first refusal.
+fn refusal(queued: Vec<Value>) -> Option<RedisError> {
+    let refusals = queued.into_iter();
+    let mut refusals = refusals.filter(|reply| matches!(reply, Value::ServerError(_)));
+    let first = refusals.next()?;
+    let unfit = match reply_says_unfit(&first) {
+        true => None,
+        false => refusals.find(reply_says_unfit),
+    };
+    unfit.unwrap_or(first).extract_error().err()
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use respool_connect::{Glance, Look, Owed, Parting, Place, Socket};
-use respool_core::{Begun, CloseReason, Connection, Detached, PoolError};
+use respool_core::{Begun, CloseReason, Connection, Detached, PoolError, reply_says_unfit};
 
 use crate::clock::Tick;
 use crate::shared::Shared;
@@ -120,6 +120,7 @@ impl NativeConnection {
     /// Discards the replies that are owed, and makes sure that the server answers. False: it is not
     /// to be used any more. Bounded in bytes and time; dropping it leaves it to be settled later.
     pub(crate) async fn settle(&mut self) -> bool {
+        self.note_settled();
         let limit = self.owed.settle_within();
         self.owed.owe();
         self.wire.settled();
@@ -165,10 +166,20 @@ impl NativeConnection {
 
     /// Puts `command` into the buffer, to be written by whoever polls for its reply.
     fn start(&mut self, command: &Cmd) -> Begun {
+        self.note_settled();
         let due = self.wire.send(command);
         Begun {
             is_answered: due.is_some() && !command.is_no_response(),
             ahead: due.map_or(0, |due| due.before),
+        }
+    }
+
+    /// What was owed has come with the replies to later requests: what will be owed is a debt of its own
+    /// (LIFE-8).
+    #[inline]
+    fn note_settled(&mut self) {
+        if self.owed.is_any() && !self.wire.is_owed() {
+            self.owed.settled();
         }
     }
 
@@ -207,8 +218,9 @@ impl NativeConnection {
             if is_broken && self.wire.heard() == self.greeted_at {
                 self.shared.dial_rate.note_broken();
             }
-            // Counted before anybody can see at the server that it is gone.
             place.part(Parting::Watched(self.wire.socket().clone()));
+            // Counted before anybody can see at the server that it is gone.
+            drop(place);
             self.wire.socket().say_goodbye();
         }
     }
@@ -228,13 +240,14 @@ impl NativeConnection {
             return Err((redis::ErrorKind::Client, "empty command").into());
         }
         self.prepare().await?;
+        self.note_settled();
         let DueToMany {
             mut due,
             replies: coming,
             all_come,
         } = self.wire.send_pipeline(pipeline)?;
         let mut replies = Vec::with_capacity(count.min(pipeline.len() + 2));
-        let mut refusal = None;
+        let mut refusals = Vec::new();
         for index in coming.clone() {
             let reply = poll_fn(|context| {
                 std::task::ready!(self.wire.poll_discard(&mut due, context))?;
@@ -242,9 +255,8 @@ impl NativeConnection {
             })
             .await?;
             if index < offset {
-                // MULTI and what was queued: a refusal there ends the whole.
                 if pipeline.is_transaction() && matches!(reply, Value::ServerError(_)) {
-                    refusal.get_or_insert(reply);
+                    refusals.push((index, reply));
                 }
             } else if replies.len() < count {
                 replies.push(reply);
@@ -257,8 +269,8 @@ impl NativeConnection {
                 replies.push(Value::Nil);
             }
         }
-        match refusal {
-            Some(refusal) => Err(aborted(refusal)),
+        match refused(refusals) {
+            Some(error) => Err(error),
             None => Ok(replies),
         }
     }
@@ -387,9 +399,26 @@ pub(crate) fn is_empty(command: &Cmd) -> bool {
     command.args_iter().next().is_none()
 }
 
+/// What becomes of a transaction of which something was refused before EXEC: each with how many
+/// replies came before it.
+pub(crate) fn refused(refusals: impl IntoIterator<Item = (usize, Value)>) -> Option<RedisError> {
+    let mut refusals = refusals.into_iter();
+    let (index, first) = refusals.next()?;
+    if index == 0 {
+        // MULTI itself: what follows it was executed, command by command.
+        return first.extract_error().err();
+    }
+    // That the node is unfit is not to be missed for what else was wrong (LIFE-7).
+    let unfit = match reply_says_unfit(&first) {
+        true => None,
+        false => (refusals.map(|(_, refusal)| refusal)).find(reply_says_unfit),
+    };
+    Some(aborted(unfit.unwrap_or(first)))
+}
+
 /// What EXEC would say of a transaction that was refused, with the first refusal as its cause, in the
 /// words that the server itself has for it.
-pub(crate) fn aborted(refusal: Value) -> RedisError {
+fn aborted(refusal: Value) -> RedisError {
     let Value::ServerError(cause) = &refusal else {
         return (redis::ErrorKind::Client, "a transaction was refused").into();
     };

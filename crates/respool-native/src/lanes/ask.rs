@@ -17,7 +17,7 @@ use super::request::{Asked, Request};
 use super::traffic::{Patience, Size, Traffic, Way};
 use super::unsent::LARGE;
 use crate::backend::Native;
-use crate::connection::aborted;
+use crate::connection::refused;
 
 /// How long a newcomer waits for a lane to be opened beside those that are held up. Longer, and it
 /// may as well wait with their commands.
@@ -332,12 +332,12 @@ impl Native {
             self.lanes.leave(number, CloseReason::NodeUnfit);
         }
         let rest = replies.split_off(offset.min(replies.len()));
-        // MULTI and what was queued: a refusal there ends the whole.
-        let mut refusals = replies.into_iter();
+        let refusals = replies.into_iter().enumerate();
+        let refusals = refusals.filter(|(_, reply)| matches!(reply, Value::ServerError(_)));
         if pipeline.is_transaction()
-            && let Some(refusal) = refusals.find(|reply| matches!(reply, Value::ServerError(_)))
+            && let Some(error) = refused(refusals)
         {
-            return Err(aborted(refusal));
+            return Err(error);
         }
         Ok(rest.into_iter().take(count).collect())
     }

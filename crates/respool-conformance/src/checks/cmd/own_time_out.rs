@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use redis::{RedisResult, Value, pipe};
+use redis::{RedisError, RedisResult, Value, cmd, pipe};
 use respool_core::Pool;
 use tokio::task::JoinHandle;
 
@@ -40,6 +40,9 @@ const UNSERVED: &[&str] = &[
 /// CMD-3: many wait at once while others go on working, for as long as it takes.
 pub(crate) fn a_blocking_commands_own_time_out_governs(trial: &Trial) -> Finding {
     trial.block_on(async {
+        queued_it_has_none(trial)
+            .await
+            .map_err(|broken| broken.in_case("BLPOP after MULTI, at a network that stalls"))?;
         let server = trial.server().await?;
         let mut config = trial.config(&server.url());
         config.response_timeout = Some(RESPONSE_TIMEOUT);
@@ -82,6 +85,30 @@ pub(crate) fn a_blocking_commands_own_time_out_governs(trial: &Trial) -> Finding
             started.elapsed()
         ))
     })
+}
+
+/// In a transaction nothing waits: the reply to what is queued comes at once, or never.
+async fn queued_it_has_none(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let proxy = trial.proxy(&server).await?;
+    let mut config = trial.config(&proxy.url());
+    config.response_timeout = Some(RESPONSE_TIMEOUT);
+    let pool = trial.pool(config)?;
+    if pool.is_bare() {
+        return Ok(());
+    }
+    let mut connection = pool.get().await?;
+    cmd("MULTI").exec_async(&mut connection).await?;
+    proxy.stall();
+    let pop = command("BLPOP {key} 0", "queued");
+    let pop = pop.query_async::<Value>(&mut connection);
+    let outcome = within(PATIENCE, "a queued BLPOP to have its time-out", pop).await?;
+    ensure!(
+        outcome.as_ref().is_err_and(RedisError::is_timeout),
+        expected: "a time-out",
+        seen: "{outcome:?}"
+    );
+    Ok(())
 }
 
 /// They complete while all are waiting: nobody has been given anything yet.

@@ -6,6 +6,7 @@ use respool_core::{CloseReason, CommandError, Pool};
 use tokio::task::JoinSet;
 
 use crate::check::ensure;
+use crate::checks::client_id;
 use crate::checks::cmd::Patience;
 use crate::checks::full_use::lost_nothing;
 use crate::checks::way::{Way, ensure_echo};
@@ -21,6 +22,9 @@ const LEAST_GIVEN_UP: u64 = 30;
 /// through a `Client`; counted by what the other side accepts.
 pub(crate) fn cancelled_commands_do_not_churn(trial: &Trial) -> Finding {
     trial.block_on(async {
+        debts_are_not_added_up(trial)
+            .await
+            .map_err(|broken| broken.in_case("a reply that is owed after others were settled"))?;
         let mut evidence = Vec::new();
         let mut claimed = true;
         for caller in [Caller::TakesOne, Caller::Holds, Caller::Shares] {
@@ -95,6 +99,39 @@ async fn storm(trial: &Trial, caller: Caller) -> Result<Storm, Broken> {
     );
     lost_nothing(&pool).await?;
     Ok(storm)
+}
+
+/// A holder who gives up a command, has a reply to his next one, and later gives up another: only the
+/// last reply is owed, and for a moment, when he leaves.
+async fn debts_are_not_added_up(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let mut config = trial.config(&server.url());
+    config.response_timeout = Some(Duration::from_secs(1));
+    config.max_size = 1;
+    let pool = trial.pool(config)?;
+    if pool.is_bare() || !keeps_connections(trial, &pool) {
+        return Ok(());
+    }
+    let mut held = pool.get().await?;
+    let before = client_id(&mut held).await?;
+    for settles in [true, false] {
+        let mut echo = cmd("ECHO");
+        echo.arg("given up");
+        let given_up = echo.query_async::<String>(&mut held);
+        Patience::Polls(1).wait_for(given_up).await;
+        if settles {
+            client_id(&mut held).await?;
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+        }
+    }
+    drop(held);
+    let after = client_id(&mut pool.get().await?).await?;
+    ensure!(
+        after == before,
+        expected: "the connection of client {before}, which owed a reply for a moment",
+        seen: "client {after}; closed: {:?}", pool.status().closed
+    );
+    Ok(())
 }
 
 /// What makes no claims is judged by what it does.

@@ -38,6 +38,9 @@ pub(crate) fn an_unfit_node_is_left(trial: &Trial) -> Finding {
                     .await
                     .map_err(|broken| broken.in_case(&case))?;
             }
+            said_beside_another_error(trial, way)
+                .await
+                .map_err(|broken| broken.in_case(way.as_str()))?;
             other_errors_retire_nothing(trial, way)
                 .await
                 .map_err(|broken| broken.in_case(way.as_str()))?;
@@ -228,6 +231,25 @@ async fn reply_says_so(trial: &Trial, unfit: Unfit, way: Way) -> Result<(), Brok
     let opened = server.accepted();
     ensure!(opened == 2, expected: "one fresh connection", seen: "{opened} opened in all");
     Ok(())
+}
+
+/// A transaction of which one command is wrong, and the next one refused by a node that was demoted.
+async fn said_beside_another_error(trial: &Trial, way: Way) -> Result<(), Broken> {
+    let wrong = Answer::Bytes(b"-ERR unknown command 'WRONG'\r\n".into());
+    let readonly = Answer::Bytes(b"-READONLY You can't write\r\n".into());
+    let aborted = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
+    let script = Script::new()
+        .once("WRONG", wrong)
+        .once("SET", readonly)
+        .once("EXEC", Answer::Bytes(aborted.into()));
+    let server = ScriptedServer::start_with(script).await?;
+    let pool = trial.pool(trial.config(&server.url()))?;
+    let mut transaction = redis::pipe();
+    transaction.atomic().cmd("WRONG").add_command(set("one"));
+    expect_some_error(way.query_pipeline(&pool, &transaction).await)?;
+    expect_unfit(trial, &pool, 1)
+        .await
+        .map_err(|broken| broken.in_case("READONLY after another error"))
 }
 
 /// Errors of the caller's own making, and a value that looks like one of the node's.
