@@ -128,7 +128,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 ///
 /// Both request methods of [`ConnectionLike`] may be dropped at any await; afterwards the
 /// connection must still give each reply to its own request (CMD-1), or refuse to work.
-/// A backend adds no time-out to a request: [`PooledConnection`](crate::PooledConnection) does.
+/// A backend adds no time-out to a request: [`PooledConnection`](crate::PooledConnection) does. An error
+/// that was made from a [`PoolError`] says that nothing of the request was sent (CMD-7).
 ///
 /// It is `Sync`, because `redis::AsyncCommands` asks that of what a user holds. What is not, such as a
 /// future that is only `Send`, goes behind a mutex that is never locked (`Mutex::get_mut`).

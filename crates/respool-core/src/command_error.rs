@@ -37,6 +37,15 @@ impl CommandError {
         }
     }
 
+    /// The connection of `command` was lost before anything of it was sent, and for `cause` no other took
+    /// its place.
+    pub fn lost_before(command: impl Into<String>, cause: RedisError) -> Self {
+        CommandError {
+            may_have_been_executed: false,
+            ..CommandError::lost(command, cause)
+        }
+    }
+
     /// `command` got no reply within `limit`.
     pub fn no_reply(command: impl Into<String>, limit: Duration) -> Self {
         CommandError {
@@ -65,8 +74,8 @@ impl CommandError {
         self.may_have_been_executed
     }
 
-    /// Whether the connection ended under the command. False where it was only waited for in vain, or
-    /// never sent.
+    /// Whether the connection ended under the command, or just before it. False where a reply was only
+    /// waited for in vain, or the connection had been given up earlier.
     pub fn was_lost(&self) -> bool {
         matches!(self.cause, Cause::Lost(_))
     }

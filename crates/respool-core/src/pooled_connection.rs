@@ -143,7 +143,12 @@ impl PooledConnection {
             Outcome::Replied(Ok(reply)) => Ok(reply),
             Outcome::Replied(Err(error)) if ends_connection(&error) => {
                 self.condemn(CloseReason::Broken);
-                Err(CommandError::lost(name(), error).into())
+                // A backend that says so in the pool's words had no connection to send it on.
+                let lost = match PoolError::find_in(&error).is_some() {
+                    true => CommandError::lost_before(name(), error),
+                    false => CommandError::lost(name(), error),
+                };
+                Err(lost.into())
             }
             Outcome::Replied(Err(error)) => {
                 if error_says_unfit(&error) {

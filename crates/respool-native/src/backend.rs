@@ -39,7 +39,8 @@ pub const CAPABILITIES: Capabilities = {
     capabilities
 };
 
-/// How long `close` waits for the server to notice that a connection has ended.
+/// How long `close` waits for the server to notice that a connection has ended, and for holders to give
+/// up what is opened for them.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A pool of the native engine. Needs no runtime, and opens no connection itself
@@ -135,6 +136,8 @@ impl Backend for Native {
         let _ = tokio::time::timeout(grace, self.shared.unused()).await;
         self.lanes.end_all();
         self.shared.ledger.close_all_sockets();
+        // A holder gives up what is opened for him as soon as he is polled.
+        let _ = tokio::time::timeout(FAREWELL, self.shared.renewals_ended()).await;
         self.shared.ledger.farewells(FAREWELL).await;
         // Its runtime may not be driven by anybody.
         let _ = tokio::time::timeout(FAREWELL, self.upkeep.end()).await;

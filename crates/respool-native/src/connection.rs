@@ -188,7 +188,7 @@ impl NativeConnection {
     async fn prepare(&mut self) -> RedisResult<()> {
         let is_unused = std::mem::replace(&mut self.is_unused, false);
         match self.wire.prepare() {
-            Err(_) if is_unused && self.may_be_renewed() => self.renew().await,
+            Err(_) if is_unused && self.may_be_renewed() => Box::pin(self.renew()).await,
             outcome => outcome,
         }
     }
@@ -201,9 +201,7 @@ impl NativeConnection {
     #[cold]
     async fn renew(&mut self) -> RedisResult<()> {
         self.part();
-        self.shared.keep_to_the_rate().await;
-        let fresh = self.shared.open_another().await;
-        let (wire, place) = fresh.map_err(PoolError::from)?;
+        let (wire, place) = self.shared.renew().await?;
         self.greeted_at = wire.heard();
         self.wire = wire;
         self.place = Some(place);

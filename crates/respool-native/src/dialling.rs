@@ -111,7 +111,7 @@ impl Shared {
     }
 
     /// Takes note of a failure, and says when to try again.
-    fn failed(&self, error: &ConnectError) -> Instant {
+    pub(crate) fn failed(&self, error: &ConnectError) -> Instant {
         tracing::warn!(%error, "could not connect");
         let mut slots = self.slots();
         slots.failures = slots.failures.saturating_add(1);

@@ -7,6 +7,7 @@
 //! - `connection`: what a holder has in hand. His own task writes and reads: no task, no channel.
 //! - `lanes`: connections that the commands of many callers share.
 //! - `dialling`: opens connections for those who wait.
+//! - `renewal`: and for a holder whose own ended before he had used it.
 //!
 //! The socket, the account of connections, the upkeep and the bounds of replies are those that all
 //! backends share (`respool-connect`).
@@ -23,6 +24,7 @@ mod lanes;
 mod messages;
 mod places;
 mod queue;
+mod renewal;
 mod shared;
 mod slots;
 mod timekeeper;

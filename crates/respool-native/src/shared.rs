@@ -39,7 +39,8 @@ pub(crate) struct Shared {
     /// How many lanes there are, for those who ask without their lock.
     pub(crate) open_lanes: AtomicUsize,
     lanes: OnceLock<Weak<Lanes>>,
-    /// Told of every connection that ends or is no longer being opened, once the pool is closed.
+    /// Told of every connection that ends, or is no longer being opened or replaced, once the pool is
+    /// closed.
     left: Notify,
     /// Told when somebody's time is up before a timekeeper would notice.
     pub(crate) hurry: Notify,
@@ -340,6 +341,17 @@ impl Shared {
                 if slots.open == 0 && slots.dialling_in_all() == 0 {
                     return;
                 }
+            }
+            left.await;
+        }
+    }
+
+    /// Waits until no holder's connection is being replaced. Dropping it changes nothing.
+    pub(crate) async fn renewals_ended(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.slots().renewals == 0 {
+                return;
             }
             left.await;
         }

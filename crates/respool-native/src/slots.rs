@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use respool_core::ConnectError;
+use respool_core::{ConnectError, PoolError};
 use tokio::runtime::Id;
 use tokio::task::AbortHandle;
 
@@ -21,6 +21,8 @@ pub(crate) struct Slots<T> {
     pub(crate) open: usize,
     /// Tasks that dial, by the runtime that they run on.
     dialling: Vec<(Id, usize)>,
+    /// Holders whose connections are being replaced, in the slots that they have.
+    pub(crate) renewals: usize,
     /// Tasks that tell those who wait when their time is up, one a runtime, and when each is due.
     timekeepers: Vec<(Id, Instant)>,
     pub(crate) tasks: Vec<AbortHandle>,
@@ -69,6 +71,7 @@ impl<T> Slots<T> {
             max_size,
             open: 0,
             dialling: Vec::new(),
+            renewals: 0,
             timekeepers: Vec::new(),
             tasks: Vec::new(),
             failures: 0,
@@ -105,9 +108,16 @@ impl<T> Slots<T> {
     /// A connection that was opened counts from now on.
     pub(crate) fn opened(&mut self) {
         self.open += 1;
+        self.forget_failures();
+    }
+
+    /// The server has taken a connection. Says whether the last attempt had failed.
+    pub(crate) fn forget_failures(&mut self) -> bool {
+        let had_failed = self.failures > 0;
         self.failures = 0;
         self.retry_at = None;
         self.last_error = None;
+        had_failed
     }
 
     /// Joins the line, unless there is something to be had at once.
@@ -205,6 +215,24 @@ impl<T> Slots<T> {
         self.dialling.iter().map(|(_, count)| count).sum()
     }
 
+    /// Counts one more holder whose connection is being replaced, or says why it is not.
+    ///
+    /// After a failure one is replaced at a time, when the pause is over and nobody dials for those who
+    /// wait. The others don't wait for the outcome: whoever tries may be polled by nobody.
+    pub(crate) fn begin_to_renew(&mut self) -> Result<(), PoolError> {
+        if self.closed {
+            return Err(PoolError::Closed);
+        }
+        let is_too_early = self.retry_at.is_some_and(|at| Instant::now() < at);
+        if let Some(error) = &self.last_error
+            && (is_too_early || self.renewals + self.dialling_in_all() > 0)
+        {
+            return Err(error.clone().into());
+        }
+        self.renewals += 1;
+        Ok(())
+    }
+
     /// What a new attempt would only say again, for now.
     pub(crate) fn refusal(&self) -> Option<ConnectError> {
         let error = self.last_error.as_ref()?;
@@ -216,3 +244,30 @@ impl<T> Slots<T> {
 pub(crate) mod lasting;
 #[cfg(test)]
 mod models;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn after_a_failure_one_is_renewed_at_a_time_once_the_pause_is_over() {
+        let mut slots = Slots::<u32>::new(4);
+        assert!(slots.begin_to_renew().is_ok());
+        assert!(slots.begin_to_renew().is_ok());
+
+        slots.renewals = 0;
+        slots.failures = 1;
+        slots.last_error = Some(ConnectError::timed_out("a server", Duration::ZERO));
+        slots.retry_at = Some(Instant::now() + Duration::from_secs(600));
+        assert!(slots.begin_to_renew().is_err());
+        slots.retry_at = Some(Instant::now());
+        assert!(slots.begin_to_renew().is_ok());
+        assert!(slots.begin_to_renew().is_err());
+
+        assert!(slots.forget_failures());
+        assert!(slots.begin_to_renew().is_ok());
+        slots.closed = true;
+        assert!(slots.begin_to_renew().is_err());
+    }
+}

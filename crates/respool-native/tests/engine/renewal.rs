@@ -83,3 +83,17 @@ async fn a_connection_is_not_renewed_under_a_holder_who_has_used_it() {
     drop(connection);
     assert_ne!(id_of(&mut pool.get().await.unwrap()).await, id);
 }
+
+#[tokio::test]
+async fn a_first_command_for_which_no_connection_can_be_opened_was_not_executed() {
+    let mut server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let (mut connection, _) = used_a_moment_ago(&pool).await;
+    server.kill().await;
+    let error = echo(&mut connection, "lost").await.unwrap_err();
+    let error = CommandError::find_in(&error).unwrap();
+    assert!(
+        error.was_lost() && !error.may_have_been_executed(),
+        "{error}"
+    );
+}

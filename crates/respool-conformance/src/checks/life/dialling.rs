@@ -6,11 +6,12 @@ use respool_testserver::{FaultProxy, RedisServer};
 use tokio::task::JoinSet;
 
 use crate::check::ensure;
-use crate::checks::way::Way;
+use crate::checks::way::{Way, echo_on};
 use crate::trial::{eventually, within};
 use crate::{Broken, Finding, Trial};
 
 const POOLS: usize = 4;
+const HOLDERS: usize = 50;
 const ASKERS: usize = 20;
 const OUTAGE: Duration = Duration::from_secs(3);
 /// How long the other side takes to hang up: long enough for two attempts at once to be seen.
@@ -35,7 +36,7 @@ pub(crate) fn dialling_is_bounded(trial: &Trial) -> Finding {
         if !trial.nature().speaks_the_contract {
             return hangs_up(trial).await;
         }
-        let (evidence, (), ()) = tokio::try_join!(
+        let (evidence, (), (), ()) = tokio::try_join!(
             async {
                 hangs_up(trial)
                     .await
@@ -43,6 +44,11 @@ pub(crate) fn dialling_is_bounded(trial: &Trial) -> Finding {
             },
             async { is_full(trial).await.map_err(case("a server that is full")) },
             async { refuses(trial).await.map_err(case("nobody listens")) },
+            async {
+                fails_holders(trial)
+                    .await
+                    .map_err(case("holders who have not used their connections"))
+            },
         )?;
         Ok(evidence)
     })
@@ -123,6 +129,54 @@ async fn refuses(trial: &Trial) -> Result<(), Broken> {
     let front = front_in_an_outage(trial, proxy).await?;
     front.proxy.refuse(false);
     front.expect_all_served_without_a_storm(0).await
+}
+
+/// An outage that is known before any of many holders sends his first command.
+async fn fails_holders(trial: &Trial) -> Result<(), Broken> {
+    let mut gone = trial.server().await?;
+    let proxy = trial.proxy(&gone).await?;
+    let mut config = trial.config(&proxy.url());
+    config.max_size = HOLDERS + 1;
+    config.get_timeout = Some(Duration::from_secs(20));
+    let pool = trial.pool(config)?;
+    let mut held = Vec::new();
+    for _ in 0..HOLDERS {
+        held.push(pool.get().await?);
+    }
+    gone.kill().await;
+    proxy.cut();
+    let waiter = pool.clone();
+    let waiter = tokio::spawn(async move { waiter.get().await.map(drop) });
+    tokio::time::sleep(2 * SECOND).await;
+
+    let before = proxy.accepted();
+    let started = Instant::now();
+    let mut commands = JoinSet::new();
+    for mut connection in held {
+        commands.spawn(async move { echo_on(&mut connection, "word").await });
+    }
+    while let Some(outcome) = within(
+        PATIENCE,
+        "their first commands to fail",
+        commands.join_next(),
+    )
+    .await?
+    {
+        let outcome = outcome?;
+        ensure!(outcome.is_err(), expected: "a first command to fail", seen: "a reply");
+    }
+    tokio::time::sleep(SECOND.saturating_sub(started.elapsed())).await;
+    let tried = proxy.accepted() - before;
+    ensure!(
+        tried <= MOST_A_SECOND,
+        expected: "at most {MOST_A_SECOND} attempts while {HOLDERS} of them are told",
+        seen: "{tried}"
+    );
+    let server = trial.server().await?;
+    proxy.lead_to(server.address());
+    let what = "whoever waited to be served soon after the server's return";
+    within(SERVED_WITHIN, what, waiter).await???;
+    Ok(())
 }
 
 async fn front_in_an_outage(trial: &Trial, proxy: FaultProxy) -> Result<Front, Broken> {

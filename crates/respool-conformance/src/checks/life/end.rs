@@ -28,6 +28,10 @@ const CLOSED: &[(&str, Case)] = &[
     ),
     ("close, with holders who don't", beyond_grace),
     ("close while connecting", while_connecting),
+    (
+        "close while a holder may have lost his connection",
+        while_replacing,
+    ),
     ("close, given up", close_given_up),
     ("close, twice, of a pool never used", closed_twice),
 ];
@@ -247,6 +251,43 @@ fn while_connecting(trial: &Trial) -> Result<(), Broken> {
         }
         let what = "no connection to be left at the proxy";
         eventually(SOON, what, async || proxy.open() == 0).await?;
+        ensure_no_task_is_left().await
+    })
+}
+
+/// A connection that ended before its holder had used it may be replaced under him, until the end.
+fn while_replacing(trial: &Trial) -> Result<(), Broken> {
+    const GREETS_AFTER: Duration = Duration::from_millis(500);
+    runtime()?.block_on(async {
+        let server = trial.server().await?;
+        let proxy = trial.proxy(&server).await?;
+        let pool = trial.pool(trial.config(&proxy.url()))?;
+        let mut held = pool.get().await?;
+        proxy.cut();
+        proxy.slow_accept(Some(GREETS_AFTER));
+        let before = proxy.accepted();
+        let first = tokio::spawn(async move {
+            let outcome = echo_on(&mut held, "word").await;
+            (held, outcome)
+        });
+        let what = "a first command to fail, or a connection to be opened for it";
+        eventually(SOON, what, async || {
+            first.is_finished() || proxy.accepted() > before
+        })
+        .await?;
+
+        within(SOON, "close to return", pool.close(Duration::ZERO)).await?;
+        let (open, connecting) = (proxy.open(), pool.status().connecting);
+        ensure!(
+            open == 0 && connecting == 0,
+            expected: "no connection of a pool that was closed, nor one that is being opened",
+            seen: "{open} at the proxy, {connecting} connecting"
+        );
+        let (mut held, outcome) = within(SOON, "the first command to end", first).await??;
+        ensure!(outcome.is_err(), expected: "the first command to fail", seen: "a reply");
+        ensure_cut_off(&mut held).await?;
+        drop(held);
+        ensure_no_socket_is_left(&server).await?;
         ensure_no_task_is_left().await
     })
 }

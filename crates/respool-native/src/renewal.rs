@@ -1,0 +1,66 @@
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use respool_connect::{Parting, Place};
+use respool_core::PoolError;
+
+use crate::shared::Shared;
+use crate::wire::Wire;
+
+impl Shared {
+    /// Opens a connection in place of one that ended before its holder had used it, in the slot that he
+    /// has, unless the pool is closed before it is there. Tries once at most: while the server is down
+    /// trying is for those who wait in line. Dropping the future gives up.
+    pub(crate) async fn renew(&self) -> Result<(Wire, Place), PoolError> {
+        let renewed = pin!(self.renew_in_turn());
+        let closed = pin!(self.ledger.closed());
+        match select(renewed, closed).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((), _)) => Err(PoolError::Closed),
+        }
+    }
+
+    async fn renew_in_turn(&self) -> Result<(Wire, Place), PoolError> {
+        self.keep_to_the_rate().await;
+        // Dropped after all that is opened here: when `close` sees none under way, each has said its
+        // goodbye.
+        let _renewal = Renewal::begin(self)?;
+        let (wire, mut place) = match self.open_another().await {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.failed(&error);
+                return Err(error.into());
+            }
+        };
+        let had_failed = self.slots().forget_failures();
+        if had_failed {
+            // Those who wait left it to one to try.
+            self.rouse();
+        }
+        if self.ledger.is_closed() {
+            // Whoever closed the pool may have closed the sockets of all others before it was known.
+            place.part(Parting::Watched(wire.socket().clone()));
+            drop(place);
+            wire.socket().say_goodbye();
+            return Err(PoolError::Closed);
+        }
+        Ok((wire, place))
+    }
+}
+
+/// A holder's connection that is being replaced: counted until then, however that ends.
+struct Renewal<'a>(&'a Shared);
+
+impl<'a> Renewal<'a> {
+    fn begin(shared: &'a Shared) -> Result<Self, PoolError> {
+        shared.slots().begin_to_renew()?;
+        Ok(Renewal(shared))
+    }
+}
+
+impl Drop for Renewal<'_> {
+    fn drop(&mut self) {
+        self.0.slots().renewals -= 1;
+        self.0.tell_that_one_left();
+    }
+}
