@@ -101,6 +101,11 @@ impl NativeConnection {
         &mut self.wire
     }
 
+    /// How many replies the server owes.
+    pub(crate) fn owed(&self) -> u64 {
+        self.wire.owed()
+    }
+
     /// Whether its lifetime has run out.
     pub(crate) fn is_too_old(&self, now: Instant) -> bool {
         let expires_at = self.place.as_ref().and_then(Place::expires_at);

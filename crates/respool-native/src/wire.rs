@@ -133,6 +133,11 @@ impl Wire {
         self.owed > 0
     }
 
+    /// How many of them.
+    pub(crate) fn owed(&self) -> u64 {
+        self.owed
+    }
+
     /// Whether it can be used no more, as far as anybody noticed. Asks nobody.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.is_some() || self.socket.has_ended()

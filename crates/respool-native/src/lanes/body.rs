@@ -18,8 +18,10 @@ pub(crate) struct Body {
     core: Mutex<Option<Core>>,
     /// Its driver waits for the socket, and has to be woken for anything else.
     pub(crate) is_parked: AtomicBool,
-    /// Commands that were handed to the writer and not answered.
+    /// Commands and pipelines that were handed to the writer and not answered.
     pub(crate) in_flight: AtomicUsize,
+    /// Replies that they still wait for.
+    pub(crate) owed: AtomicU64,
     /// A large reply is arriving, which holds up those behind it.
     pub(crate) is_receiving_large: AtomicBool,
     /// A large command is on its way out, and the socket takes no more of it for now.
@@ -55,6 +57,7 @@ impl Body {
             })),
             is_parked: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            owed: AtomicU64::new(0),
             is_receiving_large: AtomicBool::new(false),
             is_sending_large: AtomicBool::new(false),
             turns: AtomicU64::new(0),
@@ -81,6 +84,7 @@ impl Body {
     }
 
     pub(crate) fn note(&self, core: &Core) {
+        self.owed.store(core.connection.owed(), Ordering::Relaxed);
         self.in_flight
             .store(core.in_flight.len(), Ordering::Release);
     }

@@ -10,8 +10,9 @@ use super::body::{Body, Core};
 use super::places::Places;
 use super::unsent::Unsent;
 
-/// The most commands of one lane that were not answered.
-const MOST_UNDER_WAY: usize = 32 * 1024;
+/// The most commands of one lane that were not answered, those of pipelines among them. One pipeline may
+/// have more.
+const MOST_UNDER_WAY: u64 = 32 * 1024;
 
 /// The most bytes that wait for a lane's next write. One command may be larger.
 const MOST_UNSENT: usize = 8 << 20;
@@ -133,7 +134,8 @@ impl Lane {
     }
 
     fn is_full(&self) -> bool {
-        self.unsent.bytes() >= MOST_UNSENT || self.load() >= MOST_UNDER_WAY
+        let under_way = self.unsent.replies() + self.body.owed.load(Ordering::Relaxed);
+        self.unsent.bytes() >= MOST_UNSENT || under_way >= MOST_UNDER_WAY
     }
 
     pub(super) fn load(&self) -> usize {

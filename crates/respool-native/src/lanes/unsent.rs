@@ -58,6 +58,11 @@ impl Unsent {
         self.small.len() + self.large_bytes
     }
 
+    /// How many replies will come.
+    pub(crate) fn replies(&self) -> u64 {
+        self.replies
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use redis::{RedisResult, Value, cmd};
+use redis::{RedisResult, Value, cmd, pipe};
 use respool_core::{CloseReason, CommandError, Pool, PoolError, TimeoutKind};
 use respool_testserver::{Answer, Script, ScriptedServer};
 use tokio::runtime::Runtime;
@@ -162,6 +162,16 @@ async fn who_was_not_sent_after_a_long_wait_goes_another_way() {
 
 #[tokio::test]
 async fn who_finds_no_room_hears_so_where_others_hold_connections() {
+    who_finds_no_room_hears_so(32 * 1024 + 10, 1).await;
+}
+
+/// A lane counts what will be answered, not who asks.
+#[tokio::test]
+async fn pipelines_take_as_much_room_as_the_commands_in_them() {
+    who_finds_no_room_hears_so(32 * 1024 / 100 + 10, 100).await;
+}
+
+async fn who_finds_no_room_hears_so(askers: usize, commands: usize) {
     let server = server().await;
     let proxy = proxy(&server).await;
     let pool = pool(&proxy.url(), |config| {
@@ -173,11 +183,22 @@ async fn who_finds_no_room_hears_so_where_others_hold_connections() {
     warm(&client).await;
     proxy.stall();
     let mut tasks = JoinSet::new();
-    for _ in 0..32 * 1024 + 10 {
+    for _ in 0..askers {
         let mut client = client.clone();
-        tasks.spawn(async move { cmd("PING").query_async::<Value>(&mut client).await });
+        tasks.spawn(async move {
+            let mut pings = pipe();
+            for _ in 0..commands {
+                pings.cmd("PING");
+            }
+            match commands {
+                1 => cmd("PING").query_async::<Value>(&mut client).await,
+                _ => pings.query_async::<Value>(&mut client).await,
+            }
+        });
     }
-    let first = tasks.join_next().await.unwrap().unwrap().unwrap_err();
+    let first = tokio::time::timeout(Duration::from_secs(10), tasks.join_next());
+    let first = first.await.expect("somebody to find no room");
+    let first = first.unwrap().unwrap().unwrap_err();
     match PoolError::find_in(&first) {
         Some(PoolError::Timeout { phase, .. }) => assert_eq!(*phase, TimeoutKind::Room, "{first}"),
         _ => panic!("{first}"),
