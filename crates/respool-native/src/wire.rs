@@ -219,10 +219,11 @@ impl Wire {
 
     /// Appends `command` to what is to be written. `None`: the server won't answer it.
     pub(crate) fn send(&mut self, command: &Cmd) -> Option<Due> {
-        self.messages.note_command(command, self.owed);
         command.write_packed_command(&mut self.out);
         let answered = self.mode.answers(command);
         let due = Due { before: self.owed };
+        let ahead = answered.then_some(due.before);
+        self.messages.note_command(command, ahead);
         self.owed += u64::from(answered);
         answered.then_some(due)
     }
@@ -233,16 +234,21 @@ impl Wire {
         let (replies, all_come) = if pipeline.is_transaction() {
             let unanswered = self.mode.unanswered_of(pipeline).ok_or(BREAKS_OFF)?;
             self.out.extend_from_slice(&pipeline.get_packed_pipeline());
+            for command in pipeline.cmd_iter() {
+                self.messages.note_command(command, None);
+            }
             (unanswered..pipeline.len() + 2, unanswered == 0)
         } else {
             let mut answered = 0;
             for command in pipeline.cmd_iter() {
                 command.write_packed_command(&mut self.out);
-                answered += usize::from(self.mode.answers(command));
+                let is_answered = self.mode.answers(command);
+                let ahead = is_answered.then_some(due.before + answered as u64);
+                self.messages.note_command(command, ahead);
+                answered += usize::from(is_answered);
             }
             (0..answered, answered == pipeline.len())
         };
-        self.messages.note_pipeline(pipeline, due.before);
         self.owed += replies.len() as u64;
         Ok(DueToMany {
             due,
