@@ -12,6 +12,8 @@ pub(crate) struct Messages {
     unread: VecDeque<Value>,
     /// After SUBSCRIBE, MONITOR and SYNC the server sends what no request asked for.
     pub(crate) gates_are_open: bool,
+    /// After MONITOR it writes whole commands into one line.
+    pub(crate) lines_may_be_long: bool,
     /// Each subscription that is not answered yet, in order.
     subscriptions: VecDeque<Subscription>,
     /// Answers that came since the gates were opened.
@@ -37,6 +39,7 @@ impl Messages {
         Messages {
             unread: VecDeque::new(),
             gates_are_open: false,
+            lines_may_be_long: false,
             subscriptions: VecDeque::new(),
             answered: 0,
             on_push,
@@ -107,7 +110,8 @@ impl Messages {
             }
             self.gates_are_open = true;
         }
-        self.gates_are_open |= ends_with(name, b"MONITOR") || ends_with(name, b"SYNC");
+        self.lines_may_be_long |= ends_with(name, b"MONITOR");
+        self.gates_are_open |= self.lines_may_be_long || ends_with(name, b"SYNC");
     }
 
     /// Whether what came to a connection with open gates answers a request, of which `owed` were not

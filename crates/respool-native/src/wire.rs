@@ -223,9 +223,17 @@ impl Wire {
         let answered = self.mode.answers(command);
         let due = Due { before: self.owed };
         let ahead = answered.then_some(due.before);
-        self.messages.note_command(command, ahead);
+        self.note_command(command, ahead);
         self.owed += u64::from(answered);
         answered.then_some(due)
+    }
+
+    /// As [`Messages::note_command`]; what the server sends then must not be taken for malformed.
+    fn note_command(&mut self, command: &Cmd, ahead: Option<u64>) {
+        self.messages.note_command(command, ahead);
+        if self.messages.lines_may_be_long {
+            self.frames.allow_long_lines();
+        }
     }
 
     /// Appends `pipeline` in one piece.
@@ -235,7 +243,7 @@ impl Wire {
             let unanswered = self.mode.unanswered_of(pipeline).ok_or(BREAKS_OFF)?;
             self.out.extend_from_slice(&pipeline.get_packed_pipeline());
             for command in pipeline.cmd_iter() {
-                self.messages.note_command(command, None);
+                self.note_command(command, None);
             }
             (unanswered..pipeline.len() + 2, unanswered == 0)
         } else {
@@ -244,7 +252,7 @@ impl Wire {
                 command.write_packed_command(&mut self.out);
                 let is_answered = self.mode.answers(command);
                 let ahead = is_answered.then_some(due.before + answered as u64);
-                self.messages.note_command(command, ahead);
+                self.note_command(command, ahead);
                 answered += usize::from(is_answered);
             }
             (0..answered, answered == pipeline.len())

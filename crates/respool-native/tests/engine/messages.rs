@@ -202,6 +202,22 @@ async fn monitor_shows_what_others_do_and_no_line_of_it_is_taken_for_a_reply() {
 }
 
 #[tokio::test]
+async fn a_line_of_monitor_arrives_whole_however_long_it_is() {
+    let server = RedisServer::start().await.unwrap();
+    let long = "x".repeat(2 << 20);
+    let end = format!(r#""ECHO" "{long}""#);
+    for protocol in PROTOCOLS {
+        let pool = pool_by(&server, protocol).await;
+        let mut connection = pool.get().await.unwrap();
+        send(&mut connection, &["MONITOR"]).await;
+        server.command(&["ECHO", &long]).await.unwrap();
+        let line = words(&connection.next_message().await).remove(0);
+        assert!(line.ends_with(&end), "{protocol}: {} bytes", line.len());
+        assert_eq!(echo(&mut connection, "mine").await.unwrap(), "mine");
+    }
+}
+
+#[tokio::test]
 async fn whoever_tracks_keys_is_told_which_are_no_longer_valid() {
     let server = RedisServer::start().await.unwrap();
     let pool = pool_by(&server, "resp3").await;
