@@ -14,6 +14,9 @@ pub(crate) struct Messages {
     pub(crate) gates_are_open: bool,
     /// After MONITOR it writes whole commands into one line.
     pub(crate) lines_may_be_long: bool,
+    /// Messages are pushed (RESP3), and a list is a reply, whatever stands in it. False where that isn't
+    /// known, and lists that look like messages are taken for them.
+    pub(crate) are_pushed: bool,
     /// Each subscription that is not answered yet, in order.
     subscriptions: VecDeque<Subscription>,
     /// Answers that came since the gates were opened.
@@ -40,6 +43,7 @@ impl Messages {
             unread: VecDeque::new(),
             gates_are_open: false,
             lines_may_be_long: false,
+            are_pushed: false,
             subscriptions: VecDeque::new(),
             answered: 0,
             on_push,
@@ -51,7 +55,7 @@ impl Messages {
     /// read them, and the oldest is forgotten.
     #[must_use]
     pub(crate) fn keep(&mut self, message: Value) -> bool {
-        if confirmation(&message).is_some() {
+        if self.confirmation(&message).is_some() {
             return true;
         }
         let is_full = self.unread.len() >= MOST;
@@ -110,6 +114,9 @@ impl Messages {
             }
             self.gates_are_open = true;
         }
+        // After these the server may speak the other protocol.
+        let may_change = |command: &[u8]| name.eq_ignore_ascii_case(command);
+        self.are_pushed &= !(may_change(b"HELLO") || may_change(b"RESET"));
         self.lines_may_be_long |= ends_with(name, b"MONITOR");
         self.gates_are_open |= self.lines_may_be_long || ends_with(name, b"SYNC");
     }
@@ -119,9 +126,9 @@ impl Messages {
     pub(crate) fn is_answer(&mut self, value: &Value, owed: u64) -> bool {
         let front = self.subscriptions.front();
         let awaited = front.filter(|subscription| subscription.turn == self.answered);
-        let answers = match confirmation(value) {
+        let answers = match self.confirmation(value) {
             Some((word, channel)) => awaited.is_some_and(|it| it.is_confirmed_by(word, channel)),
-            None => !is_message(value),
+            None => !self.is_message(value),
         };
         if !answers || owed == 0 {
             return false;
@@ -132,6 +139,39 @@ impl Messages {
         }
         self.answered += 1;
         true
+    }
+
+    /// If it confirms that a channel was subscribed to, or is no longer: the word for that, and the channel.
+    fn confirmation<'v>(&self, value: &'v Value) -> Option<(&'v [u8], &'v Value)> {
+        match value {
+            Value::Push { kind, data } => Some((confirming_word(kind)?.as_bytes(), data.first()?)),
+            Value::Array(parts) if !self.are_pushed => match parts.as_slice() {
+                [Value::BulkString(word), channel, Value::Int(_)]
+                    if word.ends_with(b"subscribe") =>
+                {
+                    Some((word.as_slice(), channel))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether what came to a connection with open gates is a message: one that was pushed, one to a
+    /// subscriber under RESP2, where only its words tell, or a line of MONITOR, which is a status in
+    /// both protocols.
+    fn is_message(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(parts) if !self.are_pushed => match parts.first() {
+                Some(Value::BulkString(kind)) => {
+                    matches!(kind.as_slice(), b"message" | b"pmessage" | b"smessage")
+                }
+                _ => false,
+            },
+            Value::SimpleString(line) => is_of_monitor(line),
+            Value::Push { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -148,20 +188,6 @@ fn ends_with(name: &[u8], end: &[u8]) -> bool {
     start.is_some_and(|start| name[start..].eq_ignore_ascii_case(end))
 }
 
-/// If it confirms that a channel was subscribed to, or is no longer: the word for that, and the channel.
-fn confirmation(value: &Value) -> Option<(&[u8], &Value)> {
-    match value {
-        Value::Push { kind, data } => Some((confirming_word(kind)?.as_bytes(), data.first()?)),
-        Value::Array(parts) => match parts.as_slice() {
-            [Value::BulkString(word), channel, Value::Int(_)] if word.ends_with(b"subscribe") => {
-                Some((word.as_slice(), channel))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 fn confirming_word(kind: &PushKind) -> Option<&'static str> {
     match kind {
         PushKind::Subscribe => Some("subscribe"),
@@ -171,22 +197,6 @@ fn confirming_word(kind: &PushKind) -> Option<&'static str> {
         PushKind::PUnsubscribe => Some("punsubscribe"),
         PushKind::SUnsubscribe => Some("sunsubscribe"),
         _ => None,
-    }
-}
-
-/// Whether what came to a connection with open gates is a message: one to a subscriber under RESP2,
-/// where nothing else tells, or a line of MONITOR, which is a status in both protocols.
-fn is_message(value: &Value) -> bool {
-    match value {
-        Value::Array(parts) => match parts.first() {
-            Some(Value::BulkString(kind)) => {
-                matches!(kind.as_slice(), b"message" | b"pmessage" | b"smessage")
-            }
-            _ => false,
-        },
-        Value::SimpleString(line) => is_of_monitor(line),
-        Value::Push { .. } => true,
-        _ => false,
     }
 }
 
@@ -263,8 +273,26 @@ mod tests {
     }
 
     #[test]
+    fn where_messages_are_pushed_a_list_is_a_reply() {
+        let mut messages = Messages::new(None);
+        messages.are_pushed = true;
+        messages.note_command(cmd("SUBSCRIBE").arg("a"), Some(0));
+        let subscribed = Value::Push {
+            kind: PushKind::Subscribe,
+            data: vec![Value::BulkString("a".into()), Value::Int(1)],
+        };
+        assert!(messages.is_answer(&subscribed, 1));
+        let lists = ["message a", "subscribe a"].map(confirmed);
+        assert!(lists.iter().all(|list| messages.is_answer(list, 1)));
+        // It may be RESP2 that the server speaks then.
+        messages.note_command(cmd("HELLO").arg(2), Some(0));
+        assert!(!lists.iter().any(|list| messages.is_answer(list, 1)));
+    }
+
+    #[test]
     fn a_line_of_monitor_is_told_from_a_status() {
-        let is_line = |text: &str| is_message(&Value::SimpleString(text.to_owned()));
+        let messages = Messages::new(None);
+        let is_line = |text: &str| messages.is_message(&Value::SimpleString(text.to_owned()));
         assert!(is_line(
             r#"1339518083.107412 [0 127.0.0.1:60866] "keys" "*""#
         ));

@@ -154,6 +154,11 @@ impl Wire {
         self.discarded = 0;
     }
 
+    /// In which protocol the server speaks from now on.
+    pub(crate) fn note_protocol(&mut self, is_resp3: bool) {
+        self.messages.are_pushed = is_resp3;
+    }
+
     /// What it may keep while it is idle.
     #[inline]
     pub(crate) fn rest(&mut self) {
