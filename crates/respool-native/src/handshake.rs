@@ -20,14 +20,18 @@ pub(crate) async fn shake_hands(socket: Arc<Socket>, config: &PoolConfig) -> Red
     let mut wire = Wire::new(socket.clone(), config.on_push.clone());
     let hello = info.protocol() != ProtocolVersion::RESP2;
     let outcome = match log_in(&mut wire, &steps(info, name, hello)).await {
-        Ok(Login::Done) => Ok(()),
-        Ok(Login::NoHello) => log_in(&mut wire, &steps(info, name, false)).await.map(drop),
+        Ok(Login::Done) => Ok(hello),
+        Ok(Login::NoHello) => {
+            let login = log_in(&mut wire, &steps(info, name, false)).await;
+            login.map(|_| false)
+        }
         Err(error) => Err(error),
     };
     match outcome {
-        Ok(()) => {
+        Ok(is_resp3) => {
             socket.handshake_is_over();
             wire.settled();
+            wire.note_protocol(is_resp3);
             Ok(wire)
         }
         Err(error) => Err(what_the_server_said(&socket, error)),

@@ -159,6 +159,11 @@ impl Wire {
         self.discarded = 0;
     }
 
+    /// In which protocol the server speaks from now on.
+    pub(crate) fn note_protocol(&mut self, is_resp3: bool) {
+        self.messages.are_pushed = is_resp3;
+    }
+
     /// What it may keep while it is idle.
     #[inline]
     pub(crate) fn rest(&mut self) {
@@ -224,12 +229,21 @@ impl Wire {
 
     /// Appends `command` to what is to be written. `None`: the server won't answer it.
     pub(crate) fn send(&mut self, command: &Cmd) -> Option<Due> {
-        self.messages.note_command(command, self.owed);
         command.write_packed_command(&mut self.out);
         let answered = self.mode.answers(command);
         let due = Due { before: self.owed };
+        let ahead = answered.then_some(due.before);
+        self.note_command(command, ahead);
         self.owed += u64::from(answered);
         answered.then_some(due)
+    }
+
+    /// As [`Messages::note_command`]; what the server sends then must not be taken for malformed.
+    fn note_command(&mut self, command: &Cmd, ahead: Option<u64>) {
+        self.messages.note_command(command, ahead);
+        if self.messages.lines_may_be_long {
+            self.frames.allow_long_lines();
+        }
     }
 
     /// Appends `pipeline` in one piece.
@@ -238,16 +252,21 @@ impl Wire {
         let (replies, all_come) = if pipeline.is_transaction() {
             let unanswered = self.mode.unanswered_of(pipeline).ok_or(BREAKS_OFF)?;
             self.out.extend_from_slice(&pipeline.get_packed_pipeline());
+            for command in pipeline.cmd_iter() {
+                self.note_command(command, None);
+            }
             (unanswered..pipeline.len() + 2, unanswered == 0)
         } else {
             let mut answered = 0;
             for command in pipeline.cmd_iter() {
                 command.write_packed_command(&mut self.out);
-                answered += usize::from(self.mode.answers(command));
+                let is_answered = self.mode.answers(command);
+                let ahead = is_answered.then_some(due.before + answered as u64);
+                self.note_command(command, ahead);
+                answered += usize::from(is_answered);
             }
             (0..answered, answered == pipeline.len())
         };
-        self.messages.note_pipeline(pipeline, due.before);
         self.owed += replies.len() as u64;
         Ok(DueToMany {
             due,

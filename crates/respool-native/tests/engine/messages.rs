@@ -3,7 +3,7 @@ use std::pin::pin;
 use futures_util::StreamExt;
 use redis::{AsyncCommands, RedisResult, Value, cmd};
 use respool_core::{CommandError, Pool, PooledConnection};
-use respool_testserver::RedisServer;
+use respool_testserver::{Answer, RedisServer, Script, ScriptedServer};
 
 use crate::{begin, echo, id_of, pool_of};
 
@@ -42,6 +42,15 @@ fn words(message: &RedisResult<Value>) -> Vec<String> {
             std::iter::once(kind).chain(data.iter().map(text)).collect()
         }
         line => vec![text(line)],
+    }
+}
+
+/// The channel that a reply confirms.
+fn confirmed(reply: &Value) -> &Value {
+    match reply {
+        Value::Push { data, .. } => &data[0],
+        Value::Array(parts) => &parts[1],
+        other => panic!("not a confirmation: {other:?}"),
     }
 }
 
@@ -143,12 +152,39 @@ async fn in_a_pipeline_each_subscription_is_answered_by_its_own_confirmation() {
     pipeline.cmd("ECHO").arg("mine");
     let replies: Vec<Value> = pipeline.query_async(&mut connection).await.unwrap();
     for (reply, channel) in replies.iter().zip(["news", "other"]) {
-        match reply {
-            Value::Push { data, .. } => assert_eq!(data[0], Value::BulkString(channel.into())),
-            other => panic!("not a confirmation: {other:?}"),
-        }
+        assert_eq!(*confirmed(reply), Value::BulkString(channel.into()));
     }
     assert_eq!(replies[2], Value::BulkString("mine".into()));
+}
+
+#[tokio::test]
+async fn what_is_left_of_one_subscription_answers_no_later_one() {
+    for (protocol, kind) in PROTOCOLS.into_iter().zip(['*', '>']) {
+        let confirm = |channel: &str| {
+            let length = channel.len();
+            format!("{kind}3\r\n$9\r\nsubscribe\r\n${length}\r\n{channel}\r\n:1\r\n").into_bytes()
+        };
+        let refusal = b"-NOPERM not that channel\r\n".to_vec();
+        let script = Script::new()
+            .once("SUBSCRIBE", Answer::Bytes(confirm("news")))
+            .once(
+                "SUBSCRIBE",
+                Answer::Bytes([confirm("other"), refusal].concat()),
+            )
+            .once("SUBSCRIBE", Answer::Bytes(confirm("late")));
+        let server = ScriptedServer::start_with(script).await.unwrap();
+        let pool = pool_of(&format!("{}?protocol={protocol}", server.url()), 1);
+        let mut connection = pool.get().await.unwrap();
+        send(&mut connection, &["SUBSCRIBE", "news", "more", "other"]).await;
+        server.say(&confirm("more")).await;
+        let mut forbidden = cmd("SUBSCRIBE");
+        let forbidden = forbidden.arg("forbidden");
+        let refused: RedisResult<Value> = forbidden.query_async(&mut connection).await;
+        assert_eq!(refused.unwrap_err().code(), Some("NOPERM"), "{protocol}");
+        let reply = send(&mut connection, &["SUBSCRIBE", "late"]).await;
+        assert_eq!(*confirmed(&reply), Value::BulkString("late".into()));
+        assert_eq!(echo(&mut connection, "mine").await.unwrap(), "mine");
+    }
 }
 
 #[tokio::test]
@@ -162,6 +198,22 @@ async fn monitor_shows_what_others_do_and_no_line_of_it_is_taken_for_a_reply() {
         assert_eq!(echo(&mut connection, "mine").await.unwrap(), "mine");
         let line = connection.next_message().await;
         assert!(words(&line)[0].contains(r#""SET" "seen" "1""#), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_monitor_arrives_whole_however_long_it_is() {
+    let server = RedisServer::start().await.unwrap();
+    let long = "x".repeat(2 << 20);
+    let end = format!(r#""ECHO" "{long}""#);
+    for protocol in PROTOCOLS {
+        let pool = pool_by(&server, protocol).await;
+        let mut connection = pool.get().await.unwrap();
+        send(&mut connection, &["MONITOR"]).await;
+        server.command(&["ECHO", &long]).await.unwrap();
+        let line = words(&connection.next_message().await).remove(0);
+        assert!(line.ends_with(&end), "{protocol}: {} bytes", line.len());
+        assert_eq!(echo(&mut connection, "mine").await.unwrap(), "mine");
     }
 }
 

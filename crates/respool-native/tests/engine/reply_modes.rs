@@ -29,6 +29,19 @@ async fn a_command_whose_reply_is_skipped_waits_for_none_and_the_next_gets_its_o
 }
 
 #[tokio::test]
+async fn what_confirms_a_subscription_whose_reply_is_skipped_answers_nobody() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&format!("{}?protocol=resp3", server.url()), 1);
+    let mut connection = pool.get().await.unwrap();
+    client_reply(&mut connection, "SKIP").await;
+    let mut subscribe = cmd("SUBSCRIBE");
+    let subscribe = subscribe.arg("news");
+    let reply: Value = subscribe.query_async(&mut connection).await.unwrap();
+    assert_eq!(reply, Value::Nil);
+    assert_eq!(echo(&mut connection, "own").await.unwrap(), "own");
+}
+
+#[tokio::test]
 async fn replies_that_are_off_are_not_waited_for_until_they_are_on_again() {
     let server = RedisServer::start().await.unwrap();
     let pool = pool_of(&server.url(), 1);

@@ -353,6 +353,16 @@ async fn subscribed(trial: &Trial) -> Result<(), Broken> {
             echo_on(&mut subscriber, &format!("word {number}")).await?;
         }
     }
+    // Messages and confirmations are pushed: a list is a reply, whatever stands in it.
+    for word in ["message", "subscribe"] {
+        let list: Vec<String> = cmd("EVAL")
+            .arg("return {ARGV[1], 'news', 1}")
+            .arg(0)
+            .arg(word)
+            .query_async(&mut subscriber)
+            .await?;
+        ensure!(list == [word, "news", "1"], expected: "the list of {word:?}", seen: "{list:?}");
+    }
     Ok(())
 }
 
