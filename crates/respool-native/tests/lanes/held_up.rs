@@ -120,7 +120,7 @@ fn lanes_that_are_never_quiet_make_a_smaller_pool() {
         .collect();
     main.block_on(async {
         let lanes = 2 * usize::try_from(lanes_for_much()).unwrap();
-        until("each has its lanes", || pool.status().size() == lanes).await;
+        until("each has its lanes", || pool.status().in_use == lanes).await;
         pool.set_max_size(1).unwrap();
         until("there is one connection", || pool.status().size() <= 1).await;
         ping(&pool).await.unwrap();
@@ -149,8 +149,9 @@ async fn who_was_not_sent_after_a_long_wait_goes_another_way() {
     let waiting = tokio::spawn(async move { cmd("PING").query_async::<Value>(&mut second).await });
     until("the upload has begun", || proxy.request_bytes() > 100_000).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
-    proxy.limit_request_rate(None);
+    // The rest of the upload, and what is behind it, must not have time to be written.
     proxy.cut();
+    proxy.limit_request_rate(None);
     let lost = upload.await.unwrap().unwrap_err();
     assert!(
         CommandError::find_in(&lost).is_some_and(CommandError::was_lost),
