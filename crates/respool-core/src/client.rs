@@ -156,8 +156,13 @@ impl Client {
 impl ConnectionLike for Client {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         if self.retry.allows(command) {
-            let _ = self.here.runtime();
-            return Box::pin(again(|| command_name(command), || self.request(command)));
+            return Box::pin(async move {
+                // Kept from one to the next: each attempt works with a copy.
+                let _ = self.here.find().await;
+                let this = &*self;
+                let ask = move || this.request(command);
+                again(|| command_name(command), ask).await
+            });
         }
         // The common case, without a future around the lane's own.
         match self.pool.backend().lane() {
@@ -178,14 +183,16 @@ impl ConnectionLike for Client {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        // Kept from one to the next.
-        let _ = self.here.runtime();
-        let this = &*self;
-        let ask = move || this.request_pipeline(pipeline, offset, count);
-        match self.retry.allows_all(pipeline) {
-            true => Box::pin(again(|| pipeline_name(pipeline), ask)),
-            false => Box::pin(ask()),
-        }
+        Box::pin(async move {
+            // Kept from one to the next, as above.
+            let _ = self.here.find().await;
+            let this = &*self;
+            let ask = move || this.request_pipeline(pipeline, offset, count);
+            match this.retry.allows_all(pipeline) {
+                true => again(|| pipeline_name(pipeline), ask).await,
+                false => ask().await,
+            }
+        })
     }
 
     fn get_db(&self) -> i64 {

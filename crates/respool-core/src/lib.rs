@@ -21,6 +21,7 @@ mod pooled_connection;
 mod retry;
 mod session;
 mod status;
+mod task_waker;
 mod whereabouts;
 
 pub use backend::{
@@ -40,4 +41,5 @@ pub use redis;
 pub use retry::{READ_ONLY, Retry, is_read_only};
 pub use session::{Blocking, CommandEffect, Session, SessionEffect};
 pub use status::{CloseReason, ClosedCounts, Status};
+pub use task_waker::wakes_a_task;
 pub use whereabouts::Whereabouts;

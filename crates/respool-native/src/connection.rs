@@ -146,8 +146,9 @@ impl NativeConnection {
         }
         while self.wire.is_owed() {
             let wire = &mut self.wire;
+            let mut next = Due { before: 0 };
             let mut reply = pin!(poll_fn(|context| {
-                match wire.poll_reply(context) {
+                match wire.poll_due(&mut next, context) {
                     Poll::Pending if wire.burden() > MOST_TO_DISCARD => Poll::Ready(None),
                     outcome => outcome.map(Some),
                 }
@@ -228,9 +229,10 @@ impl NativeConnection {
         }
     }
 
-    fn poll_due(&mut self, due: &mut Due, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
-        std::task::ready!(self.wire.poll_discard(due, context))?;
-        self.wire.poll_reply(context)
+    /// Ready once all is written, for what waits for no reply that would show it.
+    fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<()>> {
+        self.wire.follow_poller(context)?;
+        self.wire.poll_flush(context)
     }
 
     async fn request_pipeline(
@@ -252,11 +254,7 @@ impl NativeConnection {
         let mut replies = Vec::with_capacity(count.min(pipeline.len() + 2));
         let mut refusals = Vec::new();
         for index in coming.clone() {
-            let reply = poll_fn(|context| {
-                std::task::ready!(self.wire.poll_discard(&mut due, context))?;
-                self.wire.poll_reply(context)
-            })
-            .await?;
+            let reply = poll_fn(|context| self.wire.poll_due(&mut due, context)).await?;
             if index < offset {
                 if pipeline.is_transaction() && matches!(reply, Value::ServerError(_)) {
                     refusals.push((index, reply));
@@ -267,7 +265,7 @@ impl NativeConnection {
         }
         if !all_come {
             // No reply is waited for that would show that all was written.
-            poll_fn(|context| self.wire.poll_flush(context)).await?;
+            poll_fn(|context| self.poll_written(context)).await?;
             if pipeline.is_transaction() && coming.is_empty() {
                 replies.push(Value::Nil);
             }
@@ -342,12 +340,12 @@ impl Connection for NativeConnection {
     ) -> Poll<RedisResult<Value>> {
         if !begun.is_answered {
             // Its reply, if there is one, is discarded by whoever asks next.
-            return self.wire.poll_flush(context).map_ok(|()| Value::Nil);
+            return self.poll_written(context).map_ok(|()| Value::Nil);
         }
         let mut due = Due {
             before: begun.ahead,
         };
-        let reply = self.poll_due(&mut due, context);
+        let reply = self.wire.poll_due(&mut due, context);
         begun.ahead = due.before;
         reply
     }
@@ -357,7 +355,8 @@ impl Connection for NativeConnection {
     }
 
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<RedisResult<Value>> {
-        self.wire.move_here()?;
+        self.wire.follow_task()?;
+        self.wire.follow_poller(context)?;
         self.wire.poll_message(context)
     }
 

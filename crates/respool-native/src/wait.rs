@@ -73,7 +73,7 @@ impl Native {
         {
             return Poll::Ready(self.answer(Word::Given(connection), || deadline));
         }
-        let Some(here) = homes::here() else {
+        let Some(here) = homes::here(context.waker()) else {
             return Poll::Ready(match self.shared.pop() {
                 Some(connection) => self.answer(Word::Given(connection), || deadline),
                 None => Err(PoolError::NoRuntime),
@@ -282,7 +282,7 @@ impl Shared {
             {
                 return Err(Unjoined::Word(Word::Failed(Box::new(error))));
             }
-            // A task that blocks on another runtime spawns there.
+            // He may have entered another runtime, and what is spawned goes there.
             let spawns = deadline.is_some() && !slots.has_timekeeper(home);
             if spawns || slots.wants_one_more(home, 1) {
                 let here = Handle::try_current().map_err(|_| Unjoined::NoRuntime)?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use respool_connect::{Ended, Frames, Look, ReplyMode, Socket, Violation};
-use respool_core::PushHandler;
+use respool_core::{PushHandler, wakes_a_task};
 use tokio::task;
 
 use crate::alarm::Alarm;
@@ -60,7 +60,7 @@ pub(crate) struct Wire {
     lost: Option<Lost>,
     discarded: u64,
     alarm: Alarm,
-    /// Which task used it last.
+    /// Which task used it last, if its number tells that the socket and the alarm are where it is.
     task: Option<task::Id>,
 }
 
@@ -191,21 +191,39 @@ impl Wire {
     /// asked for is no answer to it (CMD-6). Costs no system call where something was heard a moment
     /// ago and the runtime knows of nothing new.
     pub(crate) fn prepare(&mut self) -> RedisResult<()> {
-        self.move_here()?;
+        self.follow_task()?;
         self.look()
     }
 
     /// The socket and the alarm belong to the runtime of whoever calls.
     pub(crate) fn move_here(&mut self) -> io::Result<()> {
-        // A task stays where it is, and asking for its number costs next to nothing.
+        self.task = None;
+        if self.socket.move_to_this_runtime()? {
+            self.alarm.forget();
+        }
+        Ok(())
+    }
+
+    /// The same as far as the number of the caller's task tells: a task stays where it is, and asking for
+    /// its number costs next to nothing. What it blocks on has that number, too, and may be elsewhere: before
+    /// anybody waits, [`follow_poller`](Self::follow_poller) sees to that.
+    pub(crate) fn follow_task(&mut self) -> io::Result<()> {
         let task = task::try_id();
         if task.is_none() || task != self.task {
-            if self.socket.move_to_this_runtime()? {
-                self.alarm.forget();
-            }
+            self.move_here()?;
             self.task = task;
         }
         Ok(())
+    }
+
+    /// The same for whoever is polled with `context`. For a task itself it costs a comparison: its number
+    /// told. Whoever else it is, the number of his task tells nothing from now on.
+    #[inline]
+    pub(crate) fn follow_poller(&mut self, context: &Context<'_>) -> io::Result<()> {
+        match wakes_a_task(context.waker()) {
+            true => Ok(()),
+            false => self.move_here(),
+        }
     }
 
     /// As [`prepare`](Self::prepare), for whoever leaves the socket to the runtime that it belongs to.
@@ -330,12 +348,20 @@ impl Wire {
         }
     }
 
-    /// Discards replies that nobody waits for any more, up to `due`. Counts their bytes.
-    pub(crate) fn poll_discard(
+    /// The reply that is `due` to whoever polls, wherever that is.
+    #[inline]
+    pub(crate) fn poll_due(
         &mut self,
         due: &mut Due,
         context: &mut Context<'_>,
-    ) -> Poll<RedisResult<()>> {
+    ) -> Poll<RedisResult<Value>> {
+        self.follow_poller(context)?;
+        ready!(self.poll_discard(due, context))?;
+        self.poll_reply(context)
+    }
+
+    /// Discards replies that nobody waits for any more, up to `due`. Counts their bytes.
+    fn poll_discard(&mut self, due: &mut Due, context: &mut Context<'_>) -> Poll<RedisResult<()>> {
         while due.before > 0 {
             ready!(self.poll_reply(context))?;
             due.before -= 1;

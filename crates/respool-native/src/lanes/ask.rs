@@ -323,7 +323,7 @@ impl Native {
             return Err((ErrorKind::Client, "empty command").into());
         }
         let question = Question::Pipeline(pipeline);
-        here.runtime()?;
+        here.find().await?;
         let (mut replies, number) = match self.ask(question, Size::Small, *here).await? {
             (Told::Replies(replies), number) => (replies, number),
             (told, _) => return Err(self.failure(question, told)),

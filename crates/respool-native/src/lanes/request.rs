@@ -49,7 +49,7 @@ impl<'a> Request<'a> {
         if is_empty(self.command) {
             return Err((ErrorKind::Client, "empty command").into());
         }
-        let here = self.here.runtime()?;
+        let here = self.here.runtime(context.waker())?;
         let lanes = &self.native.lanes;
         self.is_expected_large = lanes.sizes.expects_large(self.command);
         let question = Question::Command(self.command);

@@ -1,17 +1,18 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use redis::cmd;
-use respool_core::Pool;
+use redis::aio::ConnectionLike;
+use redis::{cmd, pipe};
+use respool_core::{Client, Pool, PooledConnection};
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 use crate::check::ensure;
 use crate::checks::full_use::{hold_all, lost_nothing};
-use crate::checks::way::{Way, echo_on};
+use crate::checks::way::{Way, echo_on, ensure_echo};
 use crate::trial::{eventually, within};
 use crate::{Broken, Finding, Trial};
 
@@ -46,6 +47,14 @@ const CASES: &[(&str, Case)] = &[
     (
         "a runtime is not driven while it is connecting",
         not_driven_while_connecting,
+    ),
+    (
+        "runtimes that a blocking task blocks on in turn",
+        inside_a_blocking_task,
+    ),
+    (
+        "a task that blocks on another runtime in between",
+        blocks_in_place,
     ),
 ];
 
@@ -333,4 +342,86 @@ fn not_driven_while_connecting(trial: &Trial) -> Result<(), Broken> {
         parked.block_on(lost_nothing(&pool))?;
     }
     Ok(())
+}
+
+/// To tokio, all that a closure of `spawn_blocking` blocks on is one task, with one number.
+fn inside_a_blocking_task(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.block_on(trial.server())?;
+    let pool = trial.pool(trial.config(&server.url()))?;
+    let user = pool.clone();
+    let blocking = async move { task::spawn_blocking(move || block_in_turn(&user)).await };
+    trial.block_on(blocking)??;
+    trial.block_on(lost_nothing(&pool))
+}
+
+/// On runtimes that end before the next one, and then on some that stay and are not driven meanwhile.
+fn block_in_turn(pool: &Pool) -> Result<(), Broken> {
+    let mut held = one_thread()?.block_on(pool.get())?;
+    let mut client = pool.client();
+    for runtime in [one_thread()?, two_threads()?, one_thread()?] {
+        runtime.block_on(ask_all_ways(pool, &mut held, &mut client))?;
+    }
+    let living = [one_thread()?, one_thread()?, two_threads()?];
+    for runtime in living.iter().chain(&living) {
+        runtime.block_on(ask_all_ways(pool, &mut held, &mut client))?;
+    }
+    drop(held);
+    let all = living[0].block_on(hold_all(pool))?;
+    for runtime in living.iter().chain(&living) {
+        let get = pool.get_within(Some(Duration::from_millis(50)));
+        let outcome = runtime.block_on(within(PATIENCE, "get to end in time", get))?;
+        ensure!(outcome.is_err(), expected: "no connection while all are held", seen: "one");
+    }
+    drop(all);
+    Ok(())
+}
+
+/// What it keeps goes there and back with it.
+fn blocks_in_place(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.block_on(trial.server())?;
+    let pool = trial.pool(trial.config(&server.url()))?;
+    let user = pool.clone();
+    // It must not be dropped inside the task.
+    let other = Arc::new(one_thread()?);
+    let elsewhere = other.clone();
+    let blocks = async move {
+        let mut held = user.get().await?;
+        let mut client = user.client();
+        for _ in 0..3 {
+            task::block_in_place(|| {
+                elsewhere.block_on(ask_all_ways(&user, &mut held, &mut client))
+            })?;
+            ask_all_ways(&user, &mut held, &mut client).await?;
+        }
+        Ok::<_, Broken>(())
+    };
+    trial.block_on(async { tokio::spawn(blocks).await })??;
+    drop(other);
+    trial.block_on(lost_nothing(&pool))
+}
+
+/// On a connection that is held, through a client that is kept, and both ways anew.
+async fn ask_all_ways(
+    pool: &Pool,
+    held: &mut PooledConnection,
+    client: &mut Client,
+) -> Result<(), Broken> {
+    within(PATIENCE, "replies on a held connection", ask_on(held)).await??;
+    within(PATIENCE, "replies through a kept client", ask_on(client)).await??;
+    for way in Way::BOTH {
+        let what = format!("a reply {}", way.as_str());
+        within(PATIENCE, &what, way.echo(pool, "word")).await??;
+    }
+    Ok(())
+}
+
+/// A command, and a pipeline.
+async fn ask_on(connection: &mut impl ConnectionLike) -> Result<(), Broken> {
+    let echo: String = cmd("ECHO").arg("one").query_async(connection).await?;
+    ensure_echo("one", &echo)?;
+    let mut pipeline = pipe();
+    pipeline.cmd("ECHO").arg("two").cmd("ECHO").arg("three");
+    let echoes: (String, String) = pipeline.query_async(connection).await?;
+    ensure_echo("two", &echoes.0)?;
+    ensure_echo("three", &echoes.1)
 }

@@ -21,7 +21,7 @@ use end::{DoesNotClose, LeavesATask, LeavesSockets, LetsWaitersWait, SurvivesIts
 use reckless::{DialsForEach, Pauses, StormsAtTheReturn};
 use recovery::{AfterAFailure, Aftermath, DoesNotLook, WaitsForWhoGaveUp};
 use renewal::{EndsWhatIsHeld, ExpiresWhenTaken, ReadyBesides, TakesMinIdleUnclaimed, misread};
-use runtimes::{KnowsOneRuntime, LosesSlots, WorksAtHome};
+use runtimes::{KnowsOneRuntime, LosesSlots, TrustsNumbers, WorksAtHome};
 use unfit::{BlamesTheNode, OverlooksTransactions, SwallowsTheReply};
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -156,6 +156,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "works_on_its_first_runtime",
         defect: "all requests are carried out by tasks of the first runtime",
         wrap: |healthy| spoil(healthy, "works on its first runtime", WorksAtHome::default),
+    },
+    Mutant {
+        rule: "LIFE-5",
+        name: "trusts_a_tasks_number",
+        defect: "what a task blocks on is carried out on the runtime that the task was first seen on",
+        wrap: |healthy| spoil(healthy, "trusts a task's number", TrustsNumbers::default),
     },
     Mutant {
         rule: "LIFE-5",
