@@ -178,18 +178,17 @@ impl ConnectionLike for PooledConnection {
                 return connection.req_packed_command(command).await;
             }
             let effect = CommandEffect::of(command);
-            let blocking = match effect.blocking {
-                Blocking::No => Blocking::No,
-                _ if self.loan.session.is_in_transaction() => Blocking::No,
-                blocking => blocking,
+            let blocks = effect.blocking != Blocking::No;
+            let limit = match blocks && self.loan.session.is_in_transaction() {
+                true => self.reply_limit(Blocking::No),
+                false => self.reply_limit(effect.blocking),
             };
-            let limit = self.reply_limit(blocking);
             if effect.session != SessionEffect::None {
                 let database = self.get_db();
                 self.loan.session.note(effect.session, database);
             }
 
-            let mut request = RequestGuard::new(self, blocking != Blocking::No);
+            let mut request = RequestGuard::new(self, blocks);
             let connection = match request.holder.usable() {
                 Ok(connection) => connection,
                 Err(reason) => {
@@ -223,6 +222,7 @@ impl ConnectionLike for PooledConnection {
                 // The EXEC to come will be refused, too.
                 let database = holder.get_db();
                 holder.loan.session.note(SessionEffect::Changes, database);
+                holder.loan.session.doubt_transaction();
             }
             let reply = reply?;
             holder.retire_if_unfit(reply_says_unfit(&reply));
@@ -260,10 +260,13 @@ impl ConnectionLike for PooledConnection {
             }
             for command in pipeline.cmd_iter() {
                 let effect = CommandEffect::of(command);
-                let is_queued = is_queued || self.loan.session.is_in_transaction();
+                let is_limited = self.loan.session.is_in_transaction();
                 self.loan.session.note(effect.session, database);
-                if effect.blocking != Blocking::No && !is_queued {
-                    blocks = true;
+                if effect.blocking == Blocking::No || is_queued {
+                    continue;
+                }
+                blocks = true;
+                if !is_limited {
                     limit = match (limit, effect.blocking) {
                         (Some(limit), Blocking::For(own)) => Some(limit.saturating_add(own)),
                         _ => None,
@@ -289,11 +292,17 @@ impl ConnectionLike for PooledConnection {
             let outcome = within(limit, replies).await;
             request.finish();
             let holder = request.holder_after();
-            let replies = holder.verdict(&|| pipeline_name(pipeline), outcome)?;
-            let is_refused = |reply: &Value| matches!(reply, Value::ServerError(_));
-            if is_wrapped && !was_clean && !replies.iter().any(is_refused) {
-                holder.loan.session.note(exec, database);
+            let replies = holder.verdict(&|| pipeline_name(pipeline), outcome);
+            let is_refusal = |reply: &Value| matches!(reply, Value::ServerError(_));
+            match &replies {
+                Ok(replies) if !replies.iter().any(is_refusal) => {
+                    if is_wrapped && !was_clean {
+                        holder.loan.session.note(exec, database);
+                    }
+                }
+                _ => holder.loan.session.doubt_transaction(),
             }
+            let replies = replies?;
             holder.retire_if_unfit(replies_say_unfit(pipeline, &replies));
             Ok(replies)
         })

@@ -101,6 +101,8 @@ impl Session {
     const IN_TRANSACTION: u8 = 2;
     const WATCHING: u8 = 4;
     const CHANGED: u8 = 8;
+    /// Something was refused since its MULTI, or that was.
+    const DOUBTFUL: u8 = 16;
 
     /// Takes note of a command that is being sent on a connection configured for `database`. What the
     /// server may refuse, or do later, takes nothing back: EXEC without MULTI leaves what is watched,
@@ -116,7 +118,7 @@ impl Session {
             SessionEffect::Watches => self.0 |= Self::WATCHING,
             SessionEffect::Changes => self.0 |= Self::CHANGED,
             SessionEffect::EndsTransaction if is_in_transaction => {
-                self.0 &= !(Self::IN_TRANSACTION | Self::WATCHING);
+                self.0 &= !(Self::IN_TRANSACTION | Self::WATCHING | Self::DOUBTFUL);
             }
             SessionEffect::SelectsDatabase(_) if !is_in_transaction => {
                 self.0 &= !Self::OTHER_DATABASE;
@@ -128,9 +130,16 @@ impl Session {
         }
     }
 
-    /// Whether what is sent is queued until EXEC, as far as anybody knows.
+    /// Whether what is sent is queued until EXEC, as far as is known.
     pub(crate) fn is_in_transaction(&self) -> bool {
-        self.0 & (Self::IN_TRANSACTION | Self::CHANGED) == Self::IN_TRANSACTION
+        self.0 & (Self::IN_TRANSACTION | Self::DOUBTFUL) == Self::IN_TRANSACTION
+    }
+
+    /// The server refused something, which may have been MULTI.
+    pub(crate) fn doubt_transaction(&mut self) {
+        if self.0 & Self::IN_TRANSACTION != 0 {
+            self.0 |= Self::DOUBTFUL;
+        }
     }
 
     /// Whether the next holder would notice nothing.
@@ -147,6 +156,7 @@ impl fmt::Debug for Session {
             (Self::IN_TRANSACTION, "in a transaction"),
             (Self::WATCHING, "watching"),
             (Self::CHANGED, "changed"),
+            (Self::DOUBTFUL, "perhaps not in a transaction"),
         ];
         let differs = names.iter().filter(|(bit, _)| self.0 & bit != 0);
         f.debug_set()

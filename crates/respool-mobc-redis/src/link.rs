@@ -182,6 +182,9 @@ impl ConnectionLike for StockLink {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
+            if pipeline.is_empty() {
+                return Err((redis::ErrorKind::Client, "empty command").into());
+            }
             let bridged = match pipeline.is_transaction() {
                 true => spelled_out(pipeline),
                 false => bridge::pipeline(pipeline),

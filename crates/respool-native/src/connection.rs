@@ -199,8 +199,9 @@ impl NativeConnection {
         }
     }
 
+    /// Where the pool was closed, its holder hears that then.
     fn may_be_renewed(&self) -> bool {
-        self.counts && !self.condemned && !self.shared.ledger.is_closed()
+        self.counts && !self.condemned
     }
 
     /// Opens another in its place, in the same slot. Dropping the future leaves it lost.
@@ -254,7 +255,15 @@ impl NativeConnection {
         let mut replies = Vec::with_capacity(count.min(pipeline.len() + 2));
         let mut refusals = Vec::new();
         for index in coming.clone() {
-            let reply = poll_fn(|context| self.wire.poll_due(&mut due, context)).await?;
+            let reply = poll_fn(|context| {
+                let before = due.before;
+                let reply = self.wire.poll_due(&mut due, context);
+                if due.before == 0 && before > 0 {
+                    self.owed.settled();
+                }
+                reply
+            });
+            let reply = reply.await?;
             if index < offset {
                 if pipeline.is_transaction() && matches!(reply, Value::ServerError(_)) {
                     refusals.push((index, reply));
@@ -346,6 +355,9 @@ impl Connection for NativeConnection {
             before: begun.ahead,
         };
         let reply = self.wire.poll_due(&mut due, context);
+        if due.before == 0 && begun.ahead > 0 {
+            self.owed.settled();
+        }
         begun.ahead = due.before;
         reply
     }

@@ -3,6 +3,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 use respool_connect::{Parting, Place};
 use respool_core::PoolError;
+use tokio::runtime::{Handle, Id};
 
 use crate::shared::Shared;
 use crate::wire::Wire;
@@ -21,10 +22,13 @@ impl Shared {
     }
 
     async fn renew_in_turn(&self) -> Result<(Wire, Place), PoolError> {
+        let home = Handle::try_current().map_err(|_| PoolError::NoRuntime)?.id();
+        // Without the wait for a turn, where it would be in vain.
+        self.slots().may_renew(home)?;
         self.keep_to_the_rate().await;
         // Dropped after all that is opened here: when `close` sees none under way, each has said its
         // goodbye.
-        let _renewal = Renewal::begin(self)?;
+        let _renewal = Renewal::begin(self, home)?;
         let (wire, mut place) = match self.open_another().await {
             Ok(opened) => opened,
             Err(error) => {
@@ -49,18 +53,21 @@ impl Shared {
 }
 
 /// A holder's connection that is being replaced: counted until then, however that ends.
-struct Renewal<'a>(&'a Shared);
+struct Renewal<'a> {
+    shared: &'a Shared,
+    home: Id,
+}
 
 impl<'a> Renewal<'a> {
-    fn begin(shared: &'a Shared) -> Result<Self, PoolError> {
-        shared.slots().begin_to_renew()?;
-        Ok(Renewal(shared))
+    fn begin(shared: &'a Shared, home: Id) -> Result<Self, PoolError> {
+        shared.slots().begin_to_renew(home)?;
+        Ok(Renewal { shared, home })
     }
 }
 
 impl Drop for Renewal<'_> {
     fn drop(&mut self) {
-        self.0.slots().renewals -= 1;
-        self.0.tell_that_one_left();
+        self.shared.slots().renewed(self.home);
+        self.shared.tell_that_one_left();
     }
 }

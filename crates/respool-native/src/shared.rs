@@ -350,7 +350,7 @@ impl Shared {
     pub(crate) async fn renewals_ended(&self) {
         loop {
             let left = self.left.notified();
-            if self.slots().renewals == 0 {
+            if self.slots().renewals.is_empty() {
                 return;
             }
             left.await;

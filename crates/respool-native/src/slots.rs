@@ -21,8 +21,8 @@ pub(crate) struct Slots<T> {
     pub(crate) open: usize,
     /// Tasks that dial, by the runtime that they run on.
     dialling: Vec<(Id, usize)>,
-    /// Holders whose connections are being replaced, in the slots that they have.
-    pub(crate) renewals: usize,
+    /// The runtimes of holders whose connections are being replaced, in the slots that they have.
+    pub(crate) renewals: Vec<Id>,
     /// Tasks that tell those who wait when their time is up, one a runtime, and when each is due.
     timekeepers: Vec<(Id, Instant)>,
     pub(crate) tasks: Vec<AbortHandle>,
@@ -71,7 +71,7 @@ impl<T> Slots<T> {
             max_size,
             open: 0,
             dialling: Vec::new(),
-            renewals: 0,
+            renewals: Vec::new(),
             timekeepers: Vec::new(),
             tasks: Vec::new(),
             failures: 0,
@@ -215,22 +215,38 @@ impl<T> Slots<T> {
         self.dialling.iter().map(|(_, count)| count).sum()
     }
 
-    /// Counts one more holder whose connection is being replaced, or says why it is not.
-    ///
-    /// After a failure one is replaced at a time, when the pause is over and nobody dials for those who
-    /// wait. The others don't wait for the outcome: whoever tries may be polled by nobody.
-    pub(crate) fn begin_to_renew(&mut self) -> Result<(), PoolError> {
+    /// Counts one more holder on runtime `home` whose connection is being replaced, or says why it is not.
+    pub(crate) fn begin_to_renew(&mut self, home: Id) -> Result<(), PoolError> {
+        self.may_renew(home)?;
+        self.renewals.push(home);
+        Ok(())
+    }
+
+    /// After a failure a runtime replaces one at a time, when the pause is over and it doesn't dial for those
+    /// who wait. The others don't wait for the outcome: whoever tries may be polled by nobody.
+    pub(crate) fn may_renew(&self, home: Id) -> Result<(), PoolError> {
         if self.closed {
             return Err(PoolError::Closed);
         }
         let is_too_early = self.retry_at.is_some_and(|at| Instant::now() < at);
-        if let Some(error) = &self.last_error
-            && (is_too_early || self.renewals + self.dialling_in_all() > 0)
-        {
-            return Err(error.clone().into());
+        match &self.last_error {
+            Some(error) if is_too_early || self.renewals.contains(&home) || self.dials(home) => {
+                Err(error.clone().into())
+            }
+            _ => Ok(()),
         }
-        self.renewals += 1;
-        Ok(())
+    }
+
+    /// One that was begun on runtime `home` has ended.
+    pub(crate) fn renewed(&mut self, home: Id) {
+        if let Some(index) = self.renewals.iter().position(|renewal| *renewal == home) {
+            self.renewals.swap_remove(index);
+        }
+    }
+
+    fn dials(&self, home: Id) -> bool {
+        let mut dialling = self.dialling.iter();
+        dialling.any(|(runtime, count)| *runtime == home && *count > 0)
     }
 
     /// What a new attempt would only say again, for now.
@@ -251,23 +267,31 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn after_a_failure_one_is_renewed_at_a_time_once_the_pause_is_over() {
+    fn after_a_failure_a_runtime_renews_one_at_a_time_once_the_pause_is_over() {
+        let [here, elsewhere] = [(); 2].map(|()| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.unwrap().handle().id()
+        });
         let mut slots = Slots::<u32>::new(4);
-        assert!(slots.begin_to_renew().is_ok());
-        assert!(slots.begin_to_renew().is_ok());
+        assert!(slots.begin_to_renew(here).is_ok());
+        assert!(slots.begin_to_renew(here).is_ok());
 
-        slots.renewals = 0;
+        slots.renewed(here);
+        slots.renewed(here);
+        assert!(slots.renewals.is_empty());
         slots.failures = 1;
         slots.last_error = Some(ConnectError::timed_out("a server", Duration::ZERO));
         slots.retry_at = Some(Instant::now() + Duration::from_secs(600));
-        assert!(slots.begin_to_renew().is_err());
+        assert!(slots.begin_to_renew(here).is_err());
         slots.retry_at = Some(Instant::now());
-        assert!(slots.begin_to_renew().is_ok());
-        assert!(slots.begin_to_renew().is_err());
+        assert!(slots.begin_to_renew(here).is_ok());
+        assert!(slots.begin_to_renew(here).is_err());
+        // Its runtime may not be driven.
+        assert!(slots.begin_to_renew(elsewhere).is_ok());
 
         assert!(slots.forget_failures());
-        assert!(slots.begin_to_renew().is_ok());
+        assert!(slots.begin_to_renew(here).is_ok());
         slots.closed = true;
-        assert!(slots.begin_to_renew().is_err());
+        assert!(slots.begin_to_renew(here).is_err());
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use respool_connect::{Ended, Frames, Look, ReplyMode, Socket, Violation};
 use respool_core::{PushHandler, wakes_a_task};
+use tokio::runtime::Handle;
 use tokio::task;
 
 use crate::alarm::Alarm;
@@ -217,12 +218,21 @@ impl Wire {
     }
 
     /// The same for whoever is polled with `context`. For a task itself it costs a comparison: its number
-    /// told. Whoever else it is, the number of his task tells nothing from now on.
+    /// told. Whoever else it is, the number of his task tells nothing from now on. Outside any runtime the
+    /// socket stays where it is: that one may be driven by others.
     #[inline]
     pub(crate) fn follow_poller(&mut self, context: &Context<'_>) -> io::Result<()> {
-        match wakes_a_task(context.waker()) {
+        match self.task.is_some() && wakes_a_task(context.waker()) {
             true => Ok(()),
-            false => self.move_here(),
+            false => self.follow_stranger(),
+        }
+    }
+
+    #[cold]
+    fn follow_stranger(&mut self) -> io::Result<()> {
+        match Handle::try_current() {
+            Ok(_) => self.move_here(),
+            Err(_) => Ok(()),
         }
     }
 

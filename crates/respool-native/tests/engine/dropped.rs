@@ -1,10 +1,12 @@
 use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use redis::cmd;
 use respool_core::Pool;
 use respool_testserver::{FaultProxy, RedisServer};
 
-use crate::{begin, id_of, pool_of};
+use crate::{PATIENCE, begin, config, id_of, pool, pool_of};
 
 /// A pool of one connection, through a proxy that can hold back what is sent.
 async fn pool_with_value(size: usize) -> (RedisServer, FaultProxy, Pool) {
@@ -76,4 +78,49 @@ async fn a_command_that_is_dropped_before_its_first_poll_is_not_sent() {
     let mut next = pool.get().await.unwrap();
     assert_eq!(id_of(&mut next).await, id);
     assert_eq!(server.command_calls("get").await, 0);
+}
+
+/// Each reply has come, and none was waited for: only the last is owed when he leaves.
+#[tokio::test]
+async fn a_holder_who_gives_up_all_his_commands_owes_one_reply_at_a_time() {
+    const RESPONSE_TIMEOUT: Duration = Duration::from_millis(600);
+    let (_server, proxy, _) = pool_with_value(1).await;
+    let mut config = config(&proxy.url(), 1);
+    config.response_timeout = Some(RESPONSE_TIMEOUT);
+    let pool = pool(config);
+    let mut connection = pool.get().await.unwrap();
+    let id = id_of(&mut connection).await;
+    proxy.delay(Some(Duration::from_millis(20)));
+    let started = Instant::now();
+    while started.elapsed() < 2 * RESPONSE_TIMEOUT {
+        let mut echo = cmd("ECHO");
+        let echo = echo.arg("given up").query_async::<String>(&mut connection);
+        let limit = Duration::from_millis(5);
+        assert!(tokio::time::timeout(limit, echo).await.is_err());
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    drop(connection);
+    assert_eq!(id_of(&mut pool.get().await.unwrap()).await, id);
+}
+
+/// It was sent there, and whoever drives that runtime reads for it.
+#[test]
+fn a_reply_is_read_outside_of_the_runtime_on_which_it_was_asked_for() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+    let (_server, _proxy, pool) = runtime.block_on(pool_with_value(1));
+    let mut connection = runtime.block_on(pool.get()).unwrap();
+    let get = cmd("GET").arg("value").to_owned();
+    let mut get = pin!(get.query_async::<Vec<u8>>(&mut connection));
+    runtime.block_on(begin(get.as_mut()));
+    let started = Instant::now();
+    let outcome = loop {
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(outcome) = get.as_mut().poll(&mut context) {
+            break outcome;
+        }
+        assert!(started.elapsed() < PATIENCE, "no reply");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(outcome.unwrap(), b"x");
 }

@@ -2,7 +2,7 @@ use redis::cmd;
 use respool_core::{CommandError, Pool, PooledConnection};
 use respool_testserver::RedisServer;
 
-use crate::{echo, id_of, pool_of};
+use crate::{PATIENCE, echo, id_of, pool_of};
 
 /// Ends the connection at the server, which has sent its end before this returns.
 async fn kill(server: &RedisServer, id: u64) {
@@ -96,4 +96,21 @@ async fn a_first_command_for_which_no_connection_can_be_opened_was_not_executed(
         error.was_lost() && !error.may_have_been_executed(),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_first_command_after_close_on_a_connection_that_had_ended_was_not_executed() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let (mut connection, id) = used_a_moment_ago(&pool).await;
+    kill(&server, id).await;
+    let closing = pool.clone();
+    let closing = tokio::spawn(async move { closing.close(PATIENCE).await });
+    // It has begun by then.
+    tokio::task::yield_now().await;
+    let error = echo(&mut connection, "late").await.unwrap_err();
+    let error = CommandError::find_in(&error).unwrap();
+    assert!(!error.may_have_been_executed(), "{error}");
+    drop(connection);
+    closing.await.unwrap();
 }
