@@ -22,7 +22,9 @@ impl Shared {
     }
 
     async fn renew_in_turn(&self) -> Result<(Wire, Place), PoolError> {
-        let home = Handle::try_current().map_err(|_| PoolError::NoRuntime)?.id();
+        let home = Handle::try_current()
+            .map_err(|_| PoolError::NoRuntime)?
+            .id();
         // Without the wait for a turn, where it would be in vain.
         self.slots().may_renew(home)?;
         self.keep_to_the_rate().await;
