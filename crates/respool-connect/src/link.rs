@@ -27,6 +27,9 @@ pub trait Link: ConnectionLike + Send + Sync + 'static {
     /// It must not be handed out again: its socket is closed now.
     fn condemn(&mut self, reason: CloseReason);
 
+    /// It was condemned, and gives up its place before it is dropped.
+    fn part(&mut self);
+
     /// It leaves the pool and goes on without it. `None` where that can't be done.
     fn detached(self) -> Option<Box<dyn Detached>>;
 }

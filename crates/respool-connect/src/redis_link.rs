@@ -305,6 +305,17 @@ impl Link for RedisLink {
         self.socket.say_goodbye();
     }
 
+    fn part(&mut self) {
+        if let Some(mut place) = self.place.take() {
+            place.part(Parting::Watched(self.socket.clone()));
+            // Counted before anybody can see at the server that it is gone.
+            drop(place);
+            // The driver holds a stream on the socket: without it, nobody but the ledger does.
+            self.driver = None;
+            self.socket.say_goodbye();
+        }
+    }
+
     fn detached(mut self) -> Option<Box<dyn Detached>> {
         if let Some(mut place) = self.place.take() {
             place.set_reason(CloseReason::Detached);
@@ -317,12 +328,7 @@ impl Detached for RedisLink {}
 
 impl Drop for RedisLink {
     fn drop(&mut self) {
-        if let Some(place) = &mut self.place {
-            // The driver holds a stream on the socket: without it, nobody but the ledger does.
-            self.driver = None;
-            self.socket.say_goodbye();
-            place.part(Parting::Watched(self.socket.clone()));
-        }
+        self.part();
     }
 }
 

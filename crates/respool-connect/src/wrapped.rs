@@ -150,11 +150,11 @@ impl<S: Slots> Wrapped<S> {
 
     /// Takes links until one is fit. Whatever it holds when it is dropped goes back.
     async fn take_fit(&self) -> Result<Box<Lent<S>>, PoolError> {
+        let mut lent = Lent::new(self.slots.take().await?, self);
         loop {
-            let mut lent = Lent::new(self.slots.take().await?, self);
-            match lent.link_mut().map(Link::glance) {
+            let reason = match lent.link_mut().map(Link::glance) {
                 Some(Glance::Fit) => return Ok(Box::new(lent)),
-                Some(Glance::Unfit(reason)) => lent.condemn(reason),
+                Some(Glance::Unfit(reason)) => reason,
                 Some(Glance::Unsettled) => {
                     let settled = match lent.link_mut() {
                         // Dropped here: the link goes back and is settled by whoever takes it next.
@@ -164,9 +164,15 @@ impl<S: Slots> Wrapped<S> {
                     if settled {
                         return Ok(Box::new(lent));
                     }
-                    lent.condemn(CloseReason::TimedOut);
+                    CloseReason::TimedOut
                 }
-                None => {}
+                None => return Err(PoolError::Closed),
+            };
+            lent.condemn(reason);
+            // Whoever has waited in line doesn't begin anew: the slot is his (GET-4).
+            match self.slots.try_take() {
+                Some(idle) => lent = Lent::new(idle, self),
+                None => lent.renew(self).await?,
             }
         }
     }
@@ -310,6 +316,22 @@ impl<S: Slots> Lent<S> {
 
     fn link_mut(&mut self) -> Option<&mut <S::Dial as Dial>::Link> {
         self.guard.as_deref_mut()
+    }
+
+    /// Another link in the slot of one that was condemned. Dropped here: the slot is free.
+    async fn renew(&mut self, pool: &Wrapped<S>) -> Result<(), PoolError> {
+        if let Some(link) = self.link_mut() {
+            // Its place makes room for the other's.
+            link.part();
+        }
+        let fresh = pool.dialler.connect().await?;
+        if let Some(link) = self.link_mut() {
+            *link = fresh;
+            if let Some(place) = link.place() {
+                place.lend();
+            }
+        }
+        Ok(())
     }
 
     fn gone() -> redis::RedisError {

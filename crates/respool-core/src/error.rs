@@ -346,7 +346,8 @@ impl ConnectErrorKind {
             return ConnectErrorKind::TooManyClients;
         }
         let code = error.code().unwrap_or_default();
-        if matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED")
+        // NOPERM is none of a login: whoever hears it has one, and not the right to SELECT, say.
+        if matches!(code, "NOAUTH" | "WRONGPASS" | "DENIED")
             || error.kind() == ErrorKind::AuthenticationFailed
             || ["NOAUTH", "WRONGPASS", "invalid password"]
                 .iter()

@@ -183,6 +183,7 @@ impl ConnectionLike for PooledConnection {
                 true => self.reply_limit(Blocking::No),
                 false => self.reply_limit(effect.blocking),
             };
+            let session_before = self.loan.session;
             if effect.session != SessionEffect::None {
                 let database = self.get_db();
                 self.loan.session.note(effect.session, database);
@@ -216,13 +217,11 @@ impl ConnectionLike for PooledConnection {
             }
             let holder = request.holder_after();
             let reply = holder.verdict(&|| command_name(command), outcome);
-            if effect.session == SessionEffect::OpensTransaction
-                && !matches!(&reply, Ok(Value::Okay | Value::Nil))
-            {
-                // The EXEC to come will be refused, too.
-                let database = holder.get_db();
-                holder.loan.session.note(SessionEffect::Changes, database);
-                holder.loan.session.doubt_transaction();
+            let is_all_or_nothing =
+                !matches!(effect.session, SessionEffect::None | SessionEffect::Changes);
+            if is_all_or_nothing && is_refusal(&reply) {
+                // It has neither done nor undone what it is for.
+                holder.loan.session = session_before;
             }
             let reply = reply?;
             holder.retire_if_unfit(reply_says_unfit(&reply));
@@ -254,12 +253,14 @@ impl ConnectionLike for PooledConnection {
             // Without a command, nothing is sent.
             let is_wrapped = pipeline.is_transaction() && !pipeline.is_empty();
             let was_clean = self.loan.session.is_clean();
+            let mut has_effects = false;
             if is_wrapped {
                 let multi = SessionEffect::OpensTransaction;
                 self.loan.session.note(multi, database);
             }
             for command in pipeline.cmd_iter() {
                 let effect = CommandEffect::of(command);
+                has_effects |= effect.session != SessionEffect::None;
                 let is_limited = self.loan.session.is_in_transaction();
                 self.loan.session.note(effect.session, database);
                 if effect.blocking == Blocking::No || is_queued {
@@ -293,14 +294,21 @@ impl ConnectionLike for PooledConnection {
             request.finish();
             let holder = request.holder_after();
             let replies = holder.verdict(&|| pipeline_name(pipeline), outcome);
-            let is_refusal = |reply: &Value| matches!(reply, Value::ServerError(_));
+            let is_error = |reply: &Value| matches!(reply, Value::ServerError(_));
             match &replies {
-                Ok(replies) if !replies.iter().any(is_refusal) => {
+                Ok(replies) if !replies.iter().any(is_error) => {
                     if is_wrapped && !was_clean {
                         holder.loan.session.note(exec, database);
                     }
                 }
-                _ => holder.loan.session.doubt_transaction(),
+                _ => {
+                    holder.loan.session.doubt_transaction();
+                    if has_effects {
+                        // Which of them were refused is not looked for.
+                        let changes = SessionEffect::Changes;
+                        holder.loan.session.note(changes, database);
+                    }
+                }
             }
             let replies = replies?;
             holder.retire_if_unfit(replies_say_unfit(pipeline, &replies));
@@ -440,6 +448,15 @@ async fn within<T>(
             Ok(result) => Outcome::Replied(result),
             Err(_) => Outcome::NoReply(limit),
         },
+    }
+}
+
+/// Whether the server refused a command, so that nothing came of it. EXEC that was aborted is done.
+fn is_refusal(reply: &RedisResult<Value>) -> bool {
+    match reply {
+        Ok(Value::ServerError(error)) => error.code() != "EXECABORT",
+        Ok(_) => false,
+        Err(error) => error.code() != Some("EXECABORT"),
     }
 }
 

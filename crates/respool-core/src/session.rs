@@ -135,7 +135,7 @@ impl Session {
         self.0 & (Self::IN_TRANSACTION | Self::DOUBTFUL) == Self::IN_TRANSACTION
     }
 
-    /// The server refused something, which may have been MULTI.
+    /// The server refused something in a pipeline, which may have been MULTI.
     pub(crate) fn doubt_transaction(&mut self) {
         if self.0 & Self::IN_TRANSACTION != 0 {
             self.0 |= Self::DOUBTFUL;

@@ -2,7 +2,8 @@ use std::fmt;
 
 /// A snapshot of a pool, taken at one moment: the figures of one snapshot always add up.
 ///
-/// `size = idle + in_use + connecting` and `size <= max_size` (rule SEE-1), and
+/// `size = idle + in_use + connecting` and, unless a pool was made smaller than what is in use,
+/// `size <= max_size` (rule SEE-1), and
 /// `opened = closed.total() + idle + in_use` (rule SEE-4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

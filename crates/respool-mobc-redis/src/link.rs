@@ -265,6 +265,13 @@ impl Link for StockLink {
         self.handle.close_now();
     }
 
+    fn part(&mut self) {
+        self.handle.close_now();
+        if let Some(mut place) = self.place.take() {
+            place.part(Parting::Blind);
+        }
+    }
+
     fn detached(mut self) -> Option<Box<dyn Detached>> {
         if let Some(mut place) = self.place.take() {
             place.set_reason(CloseReason::Detached);
@@ -277,10 +284,7 @@ impl Detached for StockLink {}
 
 impl Drop for StockLink {
     fn drop(&mut self) {
-        self.handle.close_now();
-        if let Some(place) = &mut self.place {
-            place.part(Parting::Blind);
-        }
+        self.part();
     }
 }
 

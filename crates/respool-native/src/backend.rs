@@ -136,8 +136,8 @@ impl Backend for Native {
         let _ = tokio::time::timeout(grace, self.shared.unused()).await;
         self.lanes.end_all();
         self.shared.ledger.close_all_sockets();
-        // A holder gives up what is opened for him as soon as he is polled.
-        let _ = tokio::time::timeout(FAREWELL, self.shared.renewals_ended()).await;
+        // What is opened is given up as soon as whoever opens it is polled.
+        let _ = tokio::time::timeout(FAREWELL, self.shared.openings_ended()).await;
         self.shared.ledger.farewells(FAREWELL).await;
         // Its runtime may not be driven by anybody.
         let _ = tokio::time::timeout(FAREWELL, self.upkeep.end()).await;

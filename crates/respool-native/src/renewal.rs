@@ -2,7 +2,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use respool_connect::{Parting, Place};
-use respool_core::PoolError;
+use respool_core::{ConnectError, PoolError};
 use tokio::runtime::{Handle, Id};
 
 use crate::shared::Shared;
@@ -31,7 +31,18 @@ impl Shared {
         // Dropped after all that is opened here: when `close` sees none under way, each has said its
         // goodbye.
         let _renewal = Renewal::begin(self, home)?;
-        let (wire, mut place) = match self.open_another().await {
+        let opened = match self.config.connect_timeout {
+            None => self.open_another().await,
+            // There may be no room for it any more.
+            Some(limit) => match tokio::time::timeout(2 * limit, self.open_another()).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let address = self.config.endpoint.to_string();
+                    return Err(ConnectError::timed_out(address, 2 * limit).into());
+                }
+            },
+        };
+        let (wire, mut place) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 self.failed(&error);

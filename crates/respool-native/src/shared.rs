@@ -332,25 +332,21 @@ impl Shared {
         }
     }
 
-    /// Waits until no connection is left, nor being opened. Dropping it changes nothing.
+    /// Waits until no connection is left. Dropping it changes nothing.
     pub(crate) async fn unused(&self) {
-        loop {
-            let left = self.left.notified();
-            {
-                let slots = self.slots();
-                if slots.open == 0 && slots.dialling_in_all() == 0 {
-                    return;
-                }
-            }
-            left.await;
-        }
+        self.until(|slots| slots.open == 0).await;
     }
 
-    /// Waits until no holder's connection is being replaced. Dropping it changes nothing.
-    pub(crate) async fn renewals_ended(&self) {
+    /// Waits until none is being opened, nor that of a holder replaced. Dropping it changes nothing.
+    pub(crate) async fn openings_ended(&self) {
+        self.until(|slots| slots.dialling_in_all() == 0 && slots.renewals.is_empty())
+            .await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&Slots<Box<NativeConnection>>) -> bool) {
         loop {
             let left = self.left.notified();
-            if self.slots().renewals.is_empty() {
+            if is_so(&self.slots()) {
                 return;
             }
             left.await;

@@ -136,6 +136,10 @@ impl Link for TestLink {
         self.place.set_reason(reason);
     }
 
+    fn part(&mut self) {
+        self.place.part(Parting::Blind);
+    }
+
     fn detached(self) -> Option<Box<dyn Detached>> {
         None
     }

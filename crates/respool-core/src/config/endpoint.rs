@@ -197,6 +197,14 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
             ),
         ));
     }
+    // The redis crate reads these of Unix sockets only, and says nothing of the rest.
+    if is_address && let Some((name, _)) = theirs.iter().find(|(name, _)| name != "protocol") {
+        return Err(PoolError::config(
+            name.clone(),
+            "that is for Unix sockets; write it before the host and after it, as in \
+             redis://user:password@localhost/3",
+        ));
+    }
     parsed.set_query(None);
     if !theirs.is_empty() {
         parsed.query_pairs_mut().extend_pairs(&theirs);

@@ -54,7 +54,7 @@ pub(super) fn apply(
         "max_lifetime" => time(text).map(|time| config.max_lifetime = time),
         "validate_after" => time(text).map(|time| config.validate_after = time),
         "max_lifetime_jitter" => fraction(text).map(|part| config.max_lifetime_jitter = part),
-        "backend" => word(text).map(|word| config.backend = Some(word)),
+        "backend" => backend(text).map(|name| config.backend = name),
         "client_name" => client_name(text).map(|name| config.client_name = name),
         "tls_ca" => path(text).map(|path| config.tls_ca = path),
         "tls_cert" => path(text).map(|path| config.tls_cert = path),
@@ -167,12 +167,12 @@ fn fraction(text: &str) -> Result<f64, String> {
     }
 }
 
-fn word(text: &str) -> Result<String, String> {
-    let word = text.trim();
-    if word.is_empty() {
-        return Err("it is empty; give the name of a backend".to_owned());
+fn backend(text: &str) -> Result<Option<String>, String> {
+    match text.trim() {
+        "" => Err("it is empty; give the name of a backend, or none".to_owned()),
+        "none" => Ok(None),
+        name => Ok(Some(name.to_owned())),
     }
-    Ok(word.to_owned())
 }
 
 fn client_name(text: &str) -> Result<Option<String>, String> {

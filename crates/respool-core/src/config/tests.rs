@@ -220,3 +220,22 @@ fn debug_prints_nothing_of_what_is_called() {
     let handler = PushHandler::new(move |_| assert!(!secret.is_empty()));
     assert_eq!(format!("{handler:?}"), "PushHandler { .. }");
 }
+
+#[test]
+fn what_only_the_url_of_a_unix_socket_has_is_refused_of_others_by_name() {
+    for name in ["db", "user", "pass"] {
+        for scheme in ["redis", "rediss"] {
+            let url = format!("{scheme}://localhost/?{name}=3");
+            let (field, reason) = refusal(PoolConfig::from_url(&url));
+            assert_eq!(field, name, "{reason}");
+        }
+    }
+    let config = PoolConfig::from_url("redis+unix:///run/redis.sock?db=3").unwrap();
+    assert_eq!(config.endpoint.database(), 3);
+}
+
+#[test]
+fn no_backend_is_the_default() {
+    let url = "redis://localhost/?backend=none";
+    assert_eq!(PoolConfig::from_url(url).unwrap().backend, None);
+}

@@ -209,6 +209,7 @@ impl Native {
             _ => size,
         };
         let mut delay: Option<Delay> = None;
+        let mut was_moved_on = false;
         let mut crowded = None;
         loop {
             // Whatever changes from here on is noticed.
@@ -226,9 +227,11 @@ impl Native {
             let way = match sent {
                 Ok(sent) => match self.told(&sent).await {
                     Told::NotSent => {
-                        // It may have been moved on with the others, after a long wait.
                         packed = question.packed();
-                        delay = Some(Delay::new(self.shared.config.get_timeout));
+                        // It may have been moved on with the others, after a long wait: once.
+                        if !std::mem::replace(&mut was_moved_on, true) {
+                            delay = Some(Delay::new(self.shared.config.get_timeout));
+                        }
                         continue;
                     }
                     told => return Ok((told, sent.number)),

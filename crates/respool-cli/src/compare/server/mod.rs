@@ -86,6 +86,12 @@ impl Server {
             },
             ServerChoice::Scripted => scripted().await?,
         };
+        if config.endpoint.is_tls() {
+            return Err(Failure::usage(
+                "compare can't use a rediss:// server: the stock pools beside ours are built without TLS; \
+                 give a redis:// URL of the same server, or of one like it",
+            ));
+        }
         config.max_size = pool_size;
         let config = config.checked()?;
         let (observer, info) = reach(&config).await?;

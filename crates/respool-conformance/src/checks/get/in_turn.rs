@@ -5,12 +5,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use respool_core::{Pool, PoolError};
+use respool_testserver::RedisServer;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::shares::{TASKS, ensure_equal_shares};
 use crate::check::ensure;
+use crate::checks::{client_id, execute};
 use crate::trial::{eventually, within};
 use crate::{Broken, Finding, Trial};
 
@@ -25,6 +27,11 @@ pub(crate) fn first_come_first_served(trial: &Trial) -> Finding {
     config.max_size = 1;
     let pool = trial.pool(config.clone())?;
     trial.block_on(queue_is_served_in_order(&pool))?;
+    if !pool.is_bare() {
+        trial
+            .block_on(what_was_waited_for_may_be_dead(&pool, &server))
+            .map_err(|broken| broken.in_case("a connection that has ended"))?;
+    }
 
     config.max_size = 2;
     let pool = trial.pool(config)?;
@@ -78,6 +85,32 @@ async fn queue_is_served_in_order(pool: &Pool) -> Result<(), Broken> {
     ensure!(
         served == ["second", "third", "fifth", "sixth", "latecomer"],
         expected: "second, third, fifth, sixth, latecomer (first and fourth gave up)",
+        seen: "{served:?}"
+    );
+    Ok(())
+}
+
+/// The first in line is given a connection that the server has closed: another one is for him, too.
+async fn what_was_waited_for_may_be_dead(pool: &Pool, server: &RedisServer) -> Result<(), Broken> {
+    let mut held = pool.get().await?;
+    let id = client_id(&mut held).await?.to_string();
+    let queue = Queue::new();
+    let mut waiters = Vec::new();
+    for name in ["first", "second", "third"] {
+        waiters.push(queue.join(pool, name).await?);
+    }
+    execute(server, &["CLIENT", "KILL", "ID", &id]).await?;
+    // Until its end has arrived.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(held);
+    queue.let_all_give_back();
+    for waiter in waiters {
+        within(PATIENCE, "a waiter to be served", waiter).await???;
+    }
+    let served = queue.served();
+    ensure!(
+        served == ["first", "second", "third"],
+        expected: "first, second, third",
         seen: "{served:?}"
     );
     Ok(())

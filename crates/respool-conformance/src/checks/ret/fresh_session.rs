@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use redis::{Value, cmd, pipe};
+use redis::{Cmd, Value, cmd, pipe};
 use respool_core::{Pool, PooledConnection};
 use respool_testserver::RedisServer;
 
@@ -45,6 +45,7 @@ pub(crate) fn next_holder_sees_a_fresh_session(trial: &Trial) -> Finding {
         who_may_not_begin_a_transaction_leaves_nothing(trial, &server)
             .await
             .map_err(|broken| broken.in_case("WATCH by a user who may not send MULTI"))?;
+        who_may_not_take_back_his_change_leaves_nothing(trial, &server).await?;
 
         let mut evidence = format!(
             "{} changes of a session, each sent in {} ways, none seen by the next holder",
@@ -159,6 +160,63 @@ async fn who_may_not_begin_a_transaction_leaves_nothing(
         expected: "another connection than the one on which a key is watched",
         seen: "the same"
     );
+    Ok(())
+}
+
+/// What takes a change back, and is refused by the server.
+const REFUSED_UNDOINGS: &[(&str, &[&str])] = &[
+    ("+@all -discard", &["MULTI", "DISCARD"]),
+    ("+@all -exec", &["MULTI", "EXEC"]),
+    ("+@all -unwatch", &["WATCH key", "UNWATCH"]),
+    ("+@all -select +select|1", &["SELECT 1", "SELECT 0"]),
+    (
+        "+@all -multi",
+        &["WATCH key", "MULTI", "SET key other", "EXEC"],
+    ),
+];
+
+async fn who_may_not_take_back_his_change_leaves_nothing(
+    trial: &Trial,
+    server: &RedisServer,
+) -> Result<(), Broken> {
+    for (rights, commands) in REFUSED_UNDOINGS {
+        execute(server, &["ACL", "DELUSER", "rash"]).await?;
+        let user = format!("ACL SETUSER rash on >rash ~* &* {rights}");
+        execute(server, &user.split(' ').collect::<Vec<_>>()).await?;
+        for in_a_pipeline in [false, true] {
+            let mut config = trial.config(&server.url().replace("redis://", "redis://rash:rash@"));
+            config.max_size = 1;
+            let pool = trial.pool(config)?;
+            let before = {
+                let mut connection = pool.get().await?;
+                let before = client_id(&mut connection).await?;
+                let mut pipeline = pipe();
+                for words in *commands {
+                    let mut command = Cmd::new();
+                    command.arg(&words.split(' ').collect::<Vec<_>>());
+                    match in_a_pipeline {
+                        true => drop(pipeline.add_command(command)),
+                        false => drop(command.query_async::<Value>(&mut connection).await),
+                    }
+                }
+                if in_a_pipeline {
+                    let outcome = pipeline.query_async::<Value>(&mut connection).await;
+                    ensure!(
+                        outcome.is_err(),
+                        expected: "the last of {commands:?} to be refused",
+                        seen: "{outcome:?}"
+                    );
+                }
+                before
+            };
+            let after = client_id(&mut pool.get().await?).await?;
+            ensure!(
+                before != after,
+                expected: "another connection after {commands:?} by who has {rights}",
+                seen: "the same"
+            );
+        }
+    }
     Ok(())
 }
 
