@@ -26,7 +26,7 @@ impl Dial for MemoryDial {
 
     async fn dial(&self, opening: Opening) -> Result<MemoryLink, ConnectError> {
         Ok(MemoryLink {
-            place: opening.opened(Arc::new(Nothing)),
+            place: Some(opening.opened(Arc::new(Nothing))),
             owed: Owed::nothing(&self.config),
             condemned: false,
         })
@@ -36,7 +36,7 @@ impl Dial for MemoryDial {
 /// A connection to nowhere that answers every command with `OK`: what remains of a `get` is the
 /// pool. The looks at a clock that a real link takes are kept; the look at its socket is not.
 pub struct MemoryLink {
-    place: Place,
+    place: Option<Place>,
     owed: Owed,
     condemned: bool,
 }
@@ -62,14 +62,15 @@ impl ConnectionLike for MemoryLink {
 
 impl Link for MemoryLink {
     fn place(&mut self) -> Option<&mut Place> {
-        Some(&mut self.place)
+        self.place.as_mut()
     }
 
     fn glance(&mut self) -> Glance {
         if self.condemned {
             return Glance::Unfit(CloseReason::Broken);
         }
-        self.place.glance().and(self.owed.glance())
+        let age = self.place.as_ref().map_or(Glance::Fit, Place::glance);
+        age.and(self.owed.glance())
     }
 
     async fn settle(&mut self) -> bool {
@@ -87,7 +88,15 @@ impl Link for MemoryLink {
 
     fn condemn(&mut self, reason: CloseReason) {
         self.condemned = true;
-        self.place.set_reason(reason);
+        if let Some(place) = &mut self.place {
+            place.set_reason(reason);
+        }
+    }
+
+    fn part(&mut self) {
+        if let Some(mut place) = self.place.take() {
+            place.part(Parting::Blind);
+        }
     }
 
     fn detached(self) -> Option<Box<dyn Detached>> {

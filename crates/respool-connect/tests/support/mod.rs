@@ -85,7 +85,7 @@ impl Dial for SteeredDial {
         let outcome = *steering.outcome.lock().unwrap();
         match outcome {
             Outcome::Opens => Ok(TestLink {
-                place: opening.opened(Arc::new(NoSocket)),
+                place: Some(opening.opened(Arc::new(NoSocket))),
             }),
             Outcome::Refused => Err(ConnectError::new(
                 "nowhere",
@@ -100,7 +100,7 @@ impl Dial for SteeredDial {
 }
 
 pub struct TestLink {
-    place: Place,
+    place: Option<Place>,
 }
 
 struct NoSocket;
@@ -115,7 +115,7 @@ impl CloseNow for NoSocket {
 
 impl Link for TestLink {
     fn place(&mut self) -> Option<&mut Place> {
-        Some(&mut self.place)
+        self.place.as_mut()
     }
 
     fn glance(&mut self) -> Glance {
@@ -133,11 +133,15 @@ impl Link for TestLink {
     fn owe_reply(&mut self) {}
 
     fn condemn(&mut self, reason: CloseReason) {
-        self.place.set_reason(reason);
+        if let Some(place) = &mut self.place {
+            place.set_reason(reason);
+        }
     }
 
     fn part(&mut self) {
-        self.place.part(Parting::Blind);
+        if let Some(mut place) = self.place.take() {
+            place.part(Parting::Blind);
+        }
     }
 
     fn detached(self) -> Option<Box<dyn Detached>> {

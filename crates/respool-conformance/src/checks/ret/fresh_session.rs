@@ -193,7 +193,7 @@ async fn who_may_not_take_back_his_change_leaves_nothing(
                 let mut pipeline = pipe();
                 for words in *commands {
                     let mut command = Cmd::new();
-                    command.arg(&words.split(' ').collect::<Vec<_>>());
+                    command.arg(words.split(' ').collect::<Vec<_>>());
                     match in_a_pipeline {
                         true => drop(pipeline.add_command(command)),
                         false => drop(command.query_async::<Value>(&mut connection).await),
