@@ -217,11 +217,11 @@ impl ConnectionLike for PooledConnection {
             }
             let holder = request.holder_after();
             let reply = holder.verdict(&|| command_name(command), outcome);
-            let is_all_or_nothing =
-                !matches!(effect.session, SessionEffect::None | SessionEffect::Changes);
-            if is_all_or_nothing && is_refusal(&reply) {
-                // It has neither done nor undone what it is for.
-                holder.loan.session = session_before;
+            if effect.session != SessionEffect::None && is_refusal(&reply) {
+                holder.loan.session.take_nothing_back(session_before);
+                if effect.session == SessionEffect::OpensTransaction {
+                    holder.loan.session.doubt_transaction();
+                }
             }
             let reply = reply?;
             holder.retire_if_unfit(reply_says_unfit(&reply));

@@ -130,12 +130,17 @@ impl Session {
         }
     }
 
+    /// The command that was noted last was refused: what differed `before` it does so still.
+    pub(crate) fn take_nothing_back(&mut self, before: Session) {
+        self.0 |= before.0;
+    }
+
     /// Whether what is sent is queued until EXEC, as far as is known.
     pub(crate) fn is_in_transaction(&self) -> bool {
         self.0 & (Self::IN_TRANSACTION | Self::DOUBTFUL) == Self::IN_TRANSACTION
     }
 
-    /// The server refused something in a pipeline, which may have been MULTI.
+    /// The server refused MULTI, or something in a pipeline, which may have been that.
     pub(crate) fn doubt_transaction(&mut self) {
         if self.0 & Self::IN_TRANSACTION != 0 {
             self.0 |= Self::DOUBTFUL;

@@ -166,7 +166,6 @@ async fn who_may_not_begin_a_transaction_leaves_nothing(
 /// What takes a change back, and is refused by the server.
 const REFUSED_UNDOINGS: &[(&str, &[&str])] = &[
     ("+@all -discard", &["MULTI", "DISCARD"]),
-    ("+@all -exec", &["MULTI", "EXEC"]),
     ("+@all -unwatch", &["WATCH key", "UNWATCH"]),
     ("+@all -select +select|1", &["SELECT 1", "SELECT 0"]),
     (
