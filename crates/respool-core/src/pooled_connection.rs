@@ -15,7 +15,7 @@ use crate::loan::Loan;
 use crate::pool::Guards;
 use crate::{
     Begun, Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection,
-    PoolError, SessionEffect,
+    PoolError, Session, SessionEffect,
 };
 
 /// A connection taken out of a pool, for its holder alone. Dropping it gives it back, wherever
@@ -189,7 +189,9 @@ impl ConnectionLike for PooledConnection {
                 self.loan.session.note(effect.session, database);
             }
 
-            let mut request = RequestGuard::new(self, blocks);
+            let mut if_unknown = self.loan.session;
+            if_unknown.take_nothing_back(session_before);
+            let mut request = RequestGuard::new(self, blocks, if_unknown);
             let connection = match request.holder.usable() {
                 Ok(connection) => connection,
                 Err(reason) => {
@@ -207,12 +209,14 @@ impl ConnectionLike for PooledConnection {
                     Ok(()) => within(limit, connection.req_packed_command(command)).await,
                     Err(error) => {
                         request.finish();
+                        request.holder.loan.session = if_unknown;
                         return Err(error);
                     }
                 },
             };
             request.finish();
             if command.is_no_response() {
+                request.holder.loan.session = if_unknown;
                 request.holder.note_unawaited_reply();
             }
             let holder = request.holder_after();
@@ -220,6 +224,9 @@ impl ConnectionLike for PooledConnection {
             if effect.session != SessionEffect::None && is_refusal(&reply) {
                 holder.loan.session.take_nothing_back(session_before);
                 if effect.session == SessionEffect::OpensTransaction {
+                    // The EXEC to come will be refused, too, seen or not.
+                    let database = holder.get_db();
+                    holder.loan.session.note(SessionEffect::Changes, database);
                     holder.loan.session.doubt_transaction();
                 }
             }
@@ -280,7 +287,11 @@ impl ConnectionLike for PooledConnection {
                 self.loan.session.note(exec, database);
             }
 
-            let mut request = RequestGuard::new(self, blocks);
+            let mut if_unknown = self.loan.session;
+            if has_effects {
+                if_unknown.note(SessionEffect::Changes, database);
+            }
+            let mut request = RequestGuard::new(self, blocks, if_unknown);
             let connection = match request.holder.usable() {
                 Ok(connection) => connection,
                 Err(reason) => {
@@ -360,14 +371,17 @@ impl PooledConnection {
 struct RequestGuard<'a> {
     holder: &'a mut PooledConnection,
     blocks: bool,
+    /// What its session differs in, if it is not known what was refused.
+    if_unknown: Session,
     finished: bool,
 }
 
 impl<'a> RequestGuard<'a> {
-    fn new(holder: &'a mut PooledConnection, blocks: bool) -> Self {
+    fn new(holder: &'a mut PooledConnection, blocks: bool, if_unknown: Session) -> Self {
         RequestGuard {
             holder,
             blocks,
+            if_unknown,
             finished: false,
         }
     }
@@ -386,6 +400,7 @@ impl Drop for RequestGuard<'_> {
         if self.finished {
             return;
         }
+        self.holder.loan.session = self.if_unknown;
         if self.blocks {
             self.holder.condemn(CloseReason::Cancelled);
         } else if let Some(connection) = &mut self.holder.connection {

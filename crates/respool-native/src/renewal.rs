@@ -34,13 +34,15 @@ impl Shared {
         let opened = match self.config.connect_timeout {
             None => self.open_another().await,
             // There may be no room for it any more.
-            Some(limit) => match tokio::time::timeout(2 * limit, self.open_another()).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    let address = self.config.endpoint.to_string();
-                    return Err(ConnectError::timed_out(address, 2 * limit).into());
+            Some(limit) => {
+                match tokio::time::timeout(limit.saturating_mul(2), self.open_another()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        let address = self.config.endpoint.to_string();
+                        return Err(ConnectError::timed_out(address, limit).into());
+                    }
                 }
-            },
+            }
         };
         let (wire, mut place) = match opened {
             Ok(opened) => opened,

@@ -108,11 +108,13 @@ async fn a_holder_who_gives_up_all_his_commands_owes_one_reply_at_a_time() {
 fn a_reply_is_read_outside_of_the_runtime_on_which_it_was_asked_for() {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build().unwrap();
-    let (_server, _proxy, pool) = runtime.block_on(pool_with_value(1));
+    let (_server, proxy, pool) = runtime.block_on(pool_with_value(1));
     let mut connection = runtime.block_on(pool.get()).unwrap();
+    proxy.stall();
     let get = cmd("GET").arg("value").to_owned();
     let mut get = pin!(get.query_async::<Vec<u8>>(&mut connection));
     runtime.block_on(begin(get.as_mut()));
+    proxy.resume();
     let started = Instant::now();
     let outcome = loop {
         let mut context = Context::from_waker(Waker::noop());

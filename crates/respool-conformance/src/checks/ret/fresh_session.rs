@@ -5,7 +5,7 @@ use respool_core::{Pool, PooledConnection};
 use respool_testserver::RedisServer;
 
 use super::sessions::{CHANGES, CHANNEL, CLEAN, GUEST, WATCHED_KEY};
-use super::ways::Way;
+use super::ways::{Way, give_up};
 use crate::check::ensure;
 use crate::checks::{client_id, execute};
 use crate::{Broken, Finding, Trial};
@@ -182,7 +182,7 @@ async fn who_may_not_take_back_his_change_leaves_nothing(
         execute(server, &["ACL", "DELUSER", "rash"]).await?;
         let user = format!("ACL SETUSER rash on >rash ~* &* {rights}");
         execute(server, &user.split(' ').collect::<Vec<_>>()).await?;
-        for in_a_pipeline in [false, true] {
+        for way in [Way::OneByOne, Way::InAPipeline, Way::Cancelled] {
             let mut config = trial.config(&server.url().replace("redis://", "redis://rash:rash@"));
             config.max_size = 1;
             let pool = trial.pool(config)?;
@@ -190,15 +190,19 @@ async fn who_may_not_take_back_his_change_leaves_nothing(
                 let mut connection = pool.get().await?;
                 let before = client_id(&mut connection).await?;
                 let mut pipeline = pipe();
-                for words in *commands {
+                for (index, words) in commands.iter().enumerate() {
                     let mut command = Cmd::new();
                     command.arg(words.split(' ').collect::<Vec<_>>());
-                    match in_a_pipeline {
-                        true => drop(pipeline.add_command(command)),
-                        false => drop(command.query_async::<Value>(&mut connection).await),
+                    match way {
+                        Way::InAPipeline => drop(pipeline.add_command(command)),
+                        // The last is given up when it was sent, and its refusal seen by nobody.
+                        Way::Cancelled if index + 1 == commands.len() => {
+                            give_up(command.query_async::<Value>(&mut connection)).await;
+                        }
+                        _ => drop(command.query_async::<Value>(&mut connection).await),
                     }
                 }
-                if in_a_pipeline {
+                if let Way::InAPipeline = way {
                     let outcome = pipeline.query_async::<Value>(&mut connection).await;
                     ensure!(
                         outcome.is_err(),
@@ -211,7 +215,7 @@ async fn who_may_not_take_back_his_change_leaves_nothing(
             let after = client_id(&mut pool.get().await?).await?;
             ensure!(
                 before != after,
-                expected: "another connection after {commands:?} by who has {rights}",
+                expected: "another connection after {commands:?} {way:?} by who has {rights}",
                 seen: "the same"
             );
         }

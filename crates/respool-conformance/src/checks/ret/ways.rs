@@ -92,7 +92,7 @@ async fn cancelled(change: &Change, connection: &mut PooledConnection) {
     }
 }
 
-async fn give_up(request: impl Future) {
+pub(super) async fn give_up(request: impl Future) {
     let mut request = pin!(request);
     poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
 }
