@@ -22,6 +22,7 @@ mod retry;
 mod session;
 mod status;
 mod task_waker;
+mod unfit;
 mod whereabouts;
 
 pub use backend::{
@@ -34,12 +35,11 @@ pub use config::{Endpoint, PoolConfig, PushHandler};
 pub use detached_connection::DetachedConnection;
 pub use error::{ConnectError, ConnectErrorKind, PoolError, TimeoutKind};
 pub use pool::{Get, Pool};
-pub use pooled_connection::{
-    PooledConnection, error_says_unfit, replies_say_unfit, reply_says_unfit,
-};
+pub use pooled_connection::PooledConnection;
 pub use redis;
 pub use retry::{READ_ONLY, Retry, is_read_only};
 pub use session::{Blocking, CommandEffect, Session, SessionEffect};
 pub use status::{CloseReason, ClosedCounts, Status};
 pub use task_waker::wakes_a_task;
+pub use unfit::{error_says_unfit, replies_say_unfit, reply_says_unfit, telling_refusal};
 pub use whereabouts::Whereabouts;

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, Stream};
 use redis::aio::ConnectionLike;
-use redis::{
-    Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
-};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use tokio::runtime::Handle;
 
 use crate::command_error::{command_name, pipeline_name};
@@ -15,7 +13,7 @@ use crate::loan::Loan;
 use crate::pool::Guards;
 use crate::{
     Begun, Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection,
-    PoolError, Session, SessionEffect,
+    PoolError, Session, SessionEffect, error_says_unfit, replies_say_unfit, reply_says_unfit,
 };
 
 /// A connection taken out of a pool, for its holder alone. Dropping it gives it back, wherever
@@ -481,51 +479,4 @@ const MESSAGES: &str = "next message";
 /// Whether an error leaves the connection in a state that nobody knows.
 fn ends_connection(error: &RedisError) -> bool {
     error.is_io_error() || error.kind() == ErrorKind::Parse
-}
-
-/// Whether a reply says that its node no longer serves: after a failover, while it loads its data
-/// (LIFE-7). For authors of backends.
-pub fn reply_says_unfit(reply: &Value) -> bool {
-    match reply {
-        Value::ServerError(error) => is_unfit(error.code(), error.details()),
-        _ => false,
-    }
-}
-
-/// The same of a pipeline's replies. What EXEC returns has the replies of the commands in it.
-pub fn replies_say_unfit(pipeline: &Pipeline, replies: &[Value]) -> bool {
-    replies.iter().any(|reply| match reply {
-        Value::Array(executed) if pipeline.is_transaction() => {
-            executed.iter().any(reply_says_unfit)
-        }
-        reply => reply_says_unfit(reply),
-    })
-}
-
-/// The same of an error that the redis crate made of replies. It reports a transaction that was
-/// aborted with what each of its commands was refused for.
-pub fn error_says_unfit(error: &RedisError) -> bool {
-    if error.kind() == ErrorKind::Server(ServerErrorKind::ExecAbort)
-        && let Some(refusals) = error.clone().into_server_errors()
-    {
-        return refusals
-            .iter()
-            .any(|(_, refusal)| is_unfit(refusal.code(), refusal.details()));
-    }
-    error
-        .code()
-        .is_some_and(|code| is_unfit(code, error.detail()))
-}
-
-fn is_unfit(code: &str, details: Option<&str>) -> bool {
-    // What EXEC says on a node that was demoted after the commands had been queued.
-    const ABORTED: &str = "Transaction discarded because of: ";
-    let code = match (code, details) {
-        ("EXECABORT", Some(details)) => details
-            .strip_prefix(ABORTED)
-            .and_then(|cause| cause.split(' ').next())
-            .unwrap_or(code),
-        _ => code,
-    };
-    matches!(code, "READONLY" | "LOADING" | "MASTERDOWN")
 }

@@ -10,7 +10,7 @@ use redis_0_28::aio::{ConnectionLike as _, MultiplexedConnection};
 use respool_connect::{
     CloseNow, Dial, Glance, Link, Opening, Owed, Parting, Place, RuntimeWatch, Socket, turns_away,
 };
-use respool_core::{CloseReason, ConnectError, Detached, PoolConfig, PoolError, reply_says_unfit};
+use respool_core::{CloseReason, ConnectError, Detached, PoolConfig, PoolError, telling_refusal};
 
 use crate::bridge::redis_0_28 as bridge;
 
@@ -341,11 +341,6 @@ fn spelled_out(pipeline: &Pipeline) -> redis_0_28::Pipeline {
 /// Why a transaction is none: that the node is unfit before all else (LIFE-7), or the first refusal.
 fn refusal(queued: Vec<Value>) -> Option<RedisError> {
     let refusals = queued.into_iter();
-    let mut refusals = refusals.filter(|reply| matches!(reply, Value::ServerError(_)));
-    let first = refusals.next()?;
-    let unfit = match reply_says_unfit(&first) {
-        true => None,
-        false => refusals.find(reply_says_unfit),
-    };
-    unfit.unwrap_or(first).extract_error().err()
+    let refusals = refusals.filter(|reply| matches!(reply, Value::ServerError(_)));
+    telling_refusal(refusals)?.extract_error().err()
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use respool_connect::{Glance, Look, Owed, Parting, Place, Socket};
-use respool_core::{Begun, CloseReason, Connection, Detached, PoolError, reply_says_unfit};
+use respool_core::{Begun, CloseReason, Connection, Detached, PoolError, telling_refusal};
 
 use crate::clock::Tick;
 use crate::shared::Shared;
@@ -422,12 +422,8 @@ pub(crate) fn refused(refusals: impl IntoIterator<Item = (usize, Value)>) -> Opt
         // MULTI itself: what follows it was executed, command by command.
         return first.extract_error().err();
     }
-    // That the node is unfit is not to be missed for what else was wrong (LIFE-7).
-    let unfit = match reply_says_unfit(&first) {
-        true => None,
-        false => (refusals.map(|(_, refusal)| refusal)).find(reply_says_unfit),
-    };
-    Some(aborted(unfit.unwrap_or(first)))
+    let rest = refusals.map(|(_, refusal)| refusal);
+    telling_refusal(std::iter::once(first).chain(rest)).map(aborted)
 }
 
 /// What EXEC would say of a transaction that was refused, with the first refusal as its cause, in the
