@@ -37,6 +37,9 @@ const STEPS: [Step; 7] = [
     },
 ];
 
+/// What makes cargo use what the tests have built.
+const LIKE_THE_TESTS: [&str; 2] = ["--workspace", "--all-features"];
+
 struct Step {
     name: &'static str,
     work: fn() -> Result<(), String>,
@@ -129,32 +132,41 @@ fn features() -> Result<(), String> {
 }
 
 /// Runs each benchmark and each cell of the two tables once, to see that it works; it judges nothing.
-/// The shared clients go without the feature `peers`, which takes long to compile.
+/// Built as the tests are, with their features, so that little is left to compile.
 fn benches() -> Result<(), String> {
     let server = redis::find_or_install()?;
     step::run(
         "benches",
         workspace::cargo("bench")
-            .args(["-p", "respool-benches", "--", "--test"])
+            .args(LIKE_THE_TESTS)
+            .args(["--profile", "dev", "--bench", "*", "--", "--test"])
             .env(redis::VARIABLE, &server),
     )?;
+    build_programs()?;
     for table in ["figures", "shared"] {
         step::run(
             &format!("benches ({table})"),
-            workspace::cargo("run")
-                .args(["--release", "-p", "respool-benches", "--bin", table])
-                .args(["--", "--quick"])
+            workspace::built(table)?
+                .arg("--quick")
                 .env(redis::VARIABLE, &server),
         )?;
     }
     Ok(())
 }
 
+fn build_programs() -> Result<(), String> {
+    step::run(
+        "programs",
+        workspace::cargo("build").args(LIKE_THE_TESTS).arg("--bins"),
+    )
+}
+
 fn compare() -> Result<(), String> {
+    build_programs()?;
     step::run(
         "compare",
-        workspace::cargo("run")
-            .args(["--release", "-p", "respool-cli", "--", "compare", "--quick"])
+        workspace::built("respool")?
+            .args(["compare", "--quick"])
             .env(redis::VARIABLE, redis::find_or_install()?),
     )
 }

@@ -1,6 +1,14 @@
+use std::env;
 use std::ffi::OsString;
+use std::thread;
 
 use crate::{redis, step, workspace};
+
+/// How many tests run at once where nobody says otherwise. libtest reads it.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// For each core. Most of what the tests do is wait for time-outs and pauses.
+const THREADS_PER_CORE: usize = 3;
 
 /// Runs every test of the workspace: units, integration, conformance, house rules and doctests, with
 /// every feature on, against a real Redis. `arguments` are handed on to `cargo test`.
@@ -15,6 +23,10 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<(), String> {
         .arg("--all-features")
         .args(arguments)
         .env(redis::VARIABLE, server);
+    if env::var_os(THREADS).is_none() {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        command.env(THREADS, (THREADS_PER_CORE * cores).to_string());
+    }
     step::run("test", &mut command)
 }
 

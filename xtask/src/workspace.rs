@@ -1,4 +1,5 @@
 use std::env;
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -8,6 +9,14 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.arg(subcommand).current_dir(root());
     command
+}
+
+/// A program of the workspace, as the profile `dev` builds it: where this one is.
+pub(crate) fn built(name: &str) -> Result<Command, String> {
+    let this = env::current_exe().map_err(|error| format!("where xtask is: {error}"))?;
+    let mut command = Command::new(this.with_file_name(format!("{name}{EXE_SUFFIX}")));
+    command.current_dir(root());
+    Ok(command)
 }
 
 /// The features of the facade, each of which must build alone; `default` is only a list of others.

@@ -13,6 +13,9 @@ use respool_conformance::{Check, Subject, catalogue, stock};
 /// then, and a machine may be busy: a page that is right agrees with one of these.
 const TRIES: usize = 5;
 
+/// How many cells are tried at once, for each core. Most of what they do is wait.
+const CELLS_PER_CORE: usize = 4;
+
 #[test]
 fn the_page_has_a_cell_for_every_rule_and_every_subject() {
     let page = Page::read();
@@ -86,8 +89,9 @@ fn cells_of_stock_pools_match_a_run() {
             }
         }
     };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..CELLS_PER_CORE * cores {
             scope.spawn(work);
         }
     });

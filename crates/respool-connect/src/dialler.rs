@@ -51,7 +51,7 @@ pub struct Dialler<D: Dial> {
 }
 
 struct Shared<D: Dial> {
-    dial: D,
+    dial: Arc<D>,
     ledger: Arc<Ledger>,
     address: String,
     connect_timeout: Option<Duration>,
@@ -90,7 +90,7 @@ impl<D: Dial> Dialler<D> {
     pub fn new(dial: D, config: &PoolConfig, ledger: Arc<Ledger>) -> Self {
         Dialler {
             shared: Arc::new(Shared {
-                dial,
+                dial: Arc::new(dial),
                 ledger,
                 address: config.endpoint.to_string(),
                 connect_timeout: config.connect_timeout,
@@ -172,12 +172,13 @@ impl<D: Dial> Dialler<D> {
             }
         };
         match dialling.shared.dial_once().await {
-            Ok(link) => {
+            Some(Ok(link)) => {
                 dialling.shared.succeeded();
                 dialling.shared.deliver(link);
                 Ok(())
             }
-            Err(error) => Err(dialling.shared.failed(&error)),
+            Some(Err(error)) => Err(dialling.shared.failed(&error)),
+            None => Ok(()),
         }
     }
 
@@ -351,14 +352,17 @@ impl<D: Dial> Shared<D> {
         retry_at
     }
 
-    async fn dial_once(&self) -> Result<D::Link, ConnectError> {
+    /// Opens a connection. `None`: others gave it up, since this runtime was left for a while.
+    async fn dial_once(&self) -> Option<Result<D::Link, ConnectError>> {
         let opening = self.ledger.opening().await;
-        let dial = self.dial.dial(opening);
+        let dial = self.dial.clone();
+        let attempt = async move { dial.dial(opening).await };
+        let attempt = self.ledger.attempt(attempt);
         match self.connect_timeout {
-            None => dial.await,
-            Some(limit) => match tokio::time::timeout(limit, dial).await {
+            None => attempt.await,
+            Some(limit) => match tokio::time::timeout(limit, attempt).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(ConnectError::timed_out(self.address.as_str(), limit)),
+                Err(_) => Some(Err(ConnectError::timed_out(self.address.as_str(), limit))),
             },
         }
     }

@@ -1,12 +1,11 @@
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{Either, select};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use crate::Socket;
+use crate::ledger::Permit;
 
 /// How long a server may take to notice that a connection has ended. Past that it is taken for
 /// gone, so that a server that has stopped holds up nothing.
@@ -25,8 +24,9 @@ pub enum Parting {
 
 /// Connections closed on this side that the server may still count, with their permits.
 ///
-/// There is no task for them: whoever opens the next connection waits for the oldest, on the
-/// runtime that it runs on. A task could be stuck on a runtime that nobody drives any more.
+/// There is no task for them: whoever opens the next connection watches the oldest that nobody else
+/// does, on the runtime that it runs on. A task could be stuck on a runtime that nobody drives any more;
+/// one that watches and is stuck keeps nobody from looking.
 #[derive(Default)]
 pub(crate) struct Farewells {
     parting: Mutex<VecDeque<Farewell>>,
@@ -34,17 +34,20 @@ pub(crate) struct Farewells {
 }
 
 struct Farewell {
-    parting: Parting,
+    parting: Arc<Parting>,
     since: Instant,
-    permit: OwnedSemaphorePermit,
+    is_watched: bool,
+    /// Free again when this is dropped.
+    _permit: Permit,
 }
 
 impl Farewells {
-    pub(crate) fn add(&self, parting: Parting, permit: OwnedSemaphorePermit) {
+    pub(crate) fn add(&self, parting: Parting, permit: Permit) {
         self.parting().push_back(Farewell {
-            parting,
+            parting: Arc::new(parting),
             since: Instant::now(),
-            permit,
+            is_watched: false,
+            _permit: permit,
         });
         self.added.notify_waiters();
     }
@@ -57,34 +60,44 @@ impl Farewells {
         }
     }
 
-    /// One of `permits`: a free one, or that of a connection that the server lets go of.
-    pub(crate) async fn permit(&self, permits: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    /// Ends when it may be time for another sweep. Dropping it changes nothing.
+    pub(crate) async fn one_ends(&self) {
         loop {
             let added = self.added.notified();
-            self.sweep();
-            if let Ok(permit) = permits.clone().try_acquire_owned() {
-                return permit;
-            }
-            let oldest = self.parting().pop_front();
-            match oldest {
-                Some(farewell) => return farewell.end().await,
-                None => {
-                    let permit = pin!(permits.clone().acquire_owned());
-                    if let Either::Left((permit, _)) = select(permit, pin!(added)).await {
-                        return permit.expect("the semaphore of a ledger is never closed");
-                    }
-                }
+            match self.watch() {
+                Watch::This(watched) => return watched.end().await,
+                Watch::Others(until) => return tokio::time::sleep_until(until.into()).await,
+                Watch::Nothing => added.await,
             }
         }
     }
 
+    fn watch(&self) -> Watch<'_> {
+        let mut parting = self.parting();
+        if let Some(oldest) = parting.iter_mut().find(|farewell| !farewell.is_watched) {
+            oldest.is_watched = true;
+            return Watch::This(Watched {
+                farewells: self,
+                parting: oldest.parting.clone(),
+                since: oldest.since,
+            });
+        }
+        match parting.iter().map(Farewell::is_over_at).min() {
+            Some(first) => Watch::Others(first),
+            None => Watch::Nothing,
+        }
+    }
+
+    /// Waits for all of them, for up to `limit`.
     pub(crate) async fn all(&self, limit: Duration) {
         let _ = tokio::time::timeout(limit, async {
             loop {
-                let Some(farewell) = self.parting().pop_front() else {
-                    return;
-                };
-                drop(farewell.end().await);
+                self.sweep();
+                match self.watch() {
+                    Watch::This(watched) => watched.end().await,
+                    Watch::Others(until) => tokio::time::sleep_until(until.into()).await,
+                    Watch::Nothing => return,
+                }
             }
         })
         .await;
@@ -102,26 +115,61 @@ impl Farewells {
     }
 }
 
-impl Farewell {
-    fn is_over(&self) -> bool {
-        match &self.parting {
-            Parting::Watched(socket) => {
-                self.since.elapsed() >= PATIENCE || socket.server_has_let_go()
-            }
-            Parting::Blind => self.since.elapsed() >= BLIND_PATIENCE,
-        }
-    }
+enum Watch<'a> {
+    This(Watched<'a>),
+    /// All are watched by others; the first of them is over by then.
+    Others(Instant),
+    Nothing,
+}
 
-    async fn end(self) -> OwnedSemaphorePermit {
-        match &self.parting {
+/// The one that somebody watches, until he ends or drops it.
+struct Watched<'a> {
+    farewells: &'a Farewells,
+    parting: Arc<Parting>,
+    since: Instant,
+}
+
+impl Watched<'_> {
+    async fn end(self) {
+        let patience = self.parting.patience().saturating_sub(self.since.elapsed());
+        match &*self.parting {
             Parting::Watched(socket) => {
-                let patience = PATIENCE.saturating_sub(self.since.elapsed());
                 let _ = tokio::time::timeout(patience, socket.until_server_lets_go()).await;
             }
-            Parting::Blind => {
-                tokio::time::sleep(BLIND_PATIENCE.saturating_sub(self.since.elapsed())).await;
-            }
+            Parting::Blind => tokio::time::sleep(patience).await,
         }
-        self.permit
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let mut parting = self.farewells.parting();
+        let this = |farewell: &&mut Farewell| Arc::ptr_eq(&farewell.parting, &self.parting);
+        if let Some(farewell) = parting.iter_mut().find(this) {
+            farewell.is_watched = false;
+        }
+    }
+}
+
+impl Parting {
+    fn patience(&self) -> Duration {
+        match self {
+            Parting::Watched(_) => PATIENCE,
+            Parting::Blind => BLIND_PATIENCE,
+        }
+    }
+}
+
+impl Farewell {
+    fn is_over_at(&self) -> Instant {
+        self.since + self.parting.patience()
+    }
+
+    fn is_over(&self) -> bool {
+        let is_seen = match &*self.parting {
+            Parting::Watched(socket) => socket.server_has_let_go(),
+            Parting::Blind => false,
+        };
+        is_seen || self.since.elapsed() >= self.parting.patience()
     }
 }

@@ -1,17 +1,24 @@
+mod attempts;
+mod permits;
 mod place;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures_util::future::select;
 use respool_core::{CloseReason, ClosedCounts, PoolConfig, Status};
 use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::farewell::{Farewells, Parting};
 use crate::lifetime::{Limits, Moment};
+use attempts::Attempts;
+pub(crate) use permits::Permit;
+use permits::Permits;
 pub use place::Place;
 
 /// The account of a pool's connections. Every change of state is one step under one lock, so that
@@ -21,12 +28,11 @@ pub use place::Place;
 /// The lock guards counters only: nothing waits, calls out or drops a connection under it.
 pub struct Ledger {
     max_size: AtomicUsize,
-    /// Permits that a smaller `max_size` takes back as they become free.
-    surplus: Mutex<usize>,
     min_idle: usize,
     limits: Limits,
     counts: Mutex<Counts>,
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
+    attempts: Attempts,
     farewells: Farewells,
     /// Told of every connection that comes back or ends once the pool is closed.
     left: Notify,
@@ -54,7 +60,7 @@ struct Counts {
 struct Entry {
     closer: Arc<dyn CloseNow>,
     /// Taken when the connection has ended on this side.
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    permit: Mutex<Option<Permit>>,
     expires_at: Option<Instant>,
     lent: AtomicBool,
     idle_since: Moment,
@@ -65,7 +71,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn take_permit(&self) -> Option<OwnedSemaphorePermit> {
+    fn take_permit(&self) -> Option<Permit> {
         self.permit
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -99,11 +105,11 @@ impl Ledger {
     pub fn new(config: &PoolConfig) -> Arc<Self> {
         Arc::new(Ledger {
             max_size: AtomicUsize::new(config.max_size),
-            surplus: Mutex::new(0),
             min_idle: config.min_idle,
             limits: Limits::new(config),
             counts: Mutex::default(),
-            permits: Arc::new(Semaphore::new(config.max_size)),
+            permits: Permits::new(config.max_size),
+            attempts: Attempts::default(),
             farewells: Farewells::default(),
             left: Notify::new(),
             upkeep: Notify::new(),
@@ -164,22 +170,43 @@ impl Ledger {
     /// the [`Opening`] becomes a [`Place`] or is dropped. Dropping the future changes nothing.
     ///
     /// A connection that was closed makes room only when the server has let go of it: otherwise
-    /// the server would see `max_size` and the newcomer.
+    /// the server would see `max_size` and the newcomer. An [attempt](Ledger::attempt) on a runtime
+    /// that nobody drives any more is given up for whoever waits here.
     pub async fn opening(self: &Arc<Self>) -> Opening {
         let permit = loop {
-            let permit = self.farewells.permit(&self.permits).await;
-            let mut surplus = self.surplus();
-            if *surplus == 0 {
+            let freed = pin!(self.permits.freed());
+            self.farewells.sweep();
+            if let Some(permit) = self.permits.take() {
                 break permit;
             }
-            *surplus -= 1;
-            permit.forget();
+            let ended = pin!(self.farewells.one_ends());
+            let left = pin!(self.attempts.give_up_those_left());
+            select(select(freed, ended), left).await;
         };
         self.counts().connecting += 1;
         Opening {
             ledger: self.clone(),
             permit: Some(permit),
         }
+    }
+
+    /// Makes an attempt, such as to open a connection, so that it can be given up for others when its
+    /// runtime is left, with all that it holds: then there is no outcome. Dropping the future gives up, too.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn attempt<F>(&self, attempt: F) -> Option<F::Output>
+    where
+        F: Future + Send + 'static,
+    {
+        self.attempts.make(attempt).await
+    }
+
+    /// Gives up the [attempts](Ledger::attempt) of runtimes that nobody drives any more, again and again,
+    /// for somebody who waits meanwhile. Never ends; dropping it changes nothing.
+    pub async fn give_up_attempts_left(&self) {
+        self.attempts.give_up_those_left().await;
     }
 
     /// Refuses newcomers from now on. Says whether the pool was open.
@@ -221,8 +248,9 @@ impl Ledger {
         }
     }
 
-    /// Closes the socket of every connection, whoever uses it.
+    /// Closes the socket of every connection, whoever uses it, and gives up those that are being opened.
     pub fn close_all_sockets(&self) {
+        self.attempts.give_up_all();
         // Taken out first: closing may call back into the ledger.
         let open: Vec<_> = self.counts().open_now.values().cloned().collect();
         for connection in open {
@@ -338,15 +366,10 @@ impl Ledger {
     /// Allows for `max_size` connections from now on. Those above it keep their permits until they
     /// end, and none is opened before.
     pub fn set_max_size(&self, max_size: usize) {
-        let mut surplus = self.surplus();
-        let before = self.max_size.swap(max_size, Ordering::Relaxed) + *surplus;
-        *surplus = 0;
-        if max_size >= before {
-            self.permits.add_permits(max_size - before);
-        } else {
-            let wanted = before - max_size;
-            *surplus = wanted - self.permits.forget_permits(wanted);
-        }
+        // Under the lock, so that two who do this at once agree on what it was before.
+        let _counts = self.counts();
+        let before = self.max_size.swap(max_size, Ordering::Relaxed);
+        self.permits.resize(before, max_size);
     }
 
     /// Ends when the upkeep has something to do sooner than it knew. One waits at a time.
@@ -367,12 +390,6 @@ impl Ledger {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Nothing under this lock can panic half-way.
         self.counts
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn surplus(&self) -> MutexGuard<'_, usize> {
-        self.surplus
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -421,7 +438,7 @@ impl Drop for AskerCount {
 pub struct Opening {
     ledger: Arc<Ledger>,
     /// `None` once it was passed on.
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Option<Permit>,
 }
 
 impl Opening {

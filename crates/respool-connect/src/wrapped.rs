@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt, select};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use respool_core::{
@@ -238,8 +238,16 @@ impl<S: Slots> Backend for Wrapped<S> {
         let _caller = self.ledger.caller();
         let closed = pin!(self.ledger.closed());
         let taken = pin!(deadline.limit(self.take_fit()));
+        let meanwhile = match self.lane {
+            None => Either::Left(closed),
+            // What he waits for may be with one who opens a lane, on a runtime that was left.
+            Some(_) => {
+                let left = Box::pin(self.ledger.give_up_attempts_left());
+                Either::Right(select(closed, left).map(drop))
+            }
+        };
         // What was taken comes first, where the pool is closed at the same time.
-        match select(taken, closed).await {
+        match select(taken, meanwhile).await {
             Either::Left((Some(Ok(lent)), _)) => Ok(lent as Box<dyn Connection>),
             Either::Left((Some(Err(error)), _)) => Err(error),
             Either::Left((None, _)) => Err(self.timed_out(deadline)),

@@ -197,11 +197,18 @@ impl Lanes {
     ) -> Result<(), PoolError> {
         let opening = tokio::spawn(async move {
             let lanes = &turn.lanes;
+            let slots = lanes.slots.clone();
+            let take = async move { slots.take_apart().await };
             let taken = tokio::select! {
-                taken = deadline.limit(lanes.slots.take_apart()) => taken,
+                taken = deadline.limit(lanes.ledger.attempt(take)) => taken,
                 () = lanes.ledger.closed() => return Err(PoolError::Closed),
+                () = lanes.ledger.give_up_attempts_left() => None,
             };
-            let (link, permit) = taken.ok_or_else(|| lanes.timed_out(deadline))??;
+            let Some(taken) = taken.ok_or_else(|| lanes.timed_out(deadline))? else {
+                // Given up for others, since this runtime was left: whoever still waits here begins anew.
+                return Ok(());
+            };
+            let (link, permit) = taken?;
             lanes.add(link, permit, here);
             Ok(())
         });

@@ -11,6 +11,9 @@ use crate::queue::Word;
 use crate::shared::Shared;
 use crate::wire::Wire;
 
+/// How long a task waits for room before it looks whether anybody still waits for what it would open.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Shared {
     /// Starts a task that dials for those who wait, which was counted already. Never under the lock:
     /// on a runtime that is ending a task is dropped as it is spawned, and takes the lock.
@@ -46,12 +49,14 @@ impl Shared {
                 home,
             }
         };
-        match self.dial_once().await {
-            Ok(connection) => {
+        let opening = self.ledger.opening().await;
+        match self.dial_once(opening).await {
+            Some(Ok(connection)) => {
                 task.succeeded(connection);
                 Ok(())
             }
-            Err(error) => Err(self.failed(&error)),
+            Some(Err(error)) => Err(self.failed(&error)),
+            None => Ok(()),
         }
     }
 
@@ -66,23 +71,43 @@ impl Shared {
         self.dial_rate.pause(Instant::now(), self.ledger.max_size())
     }
 
-    async fn dial_once(self: &Arc<Self>) -> Result<Box<NativeConnection>, ConnectError> {
-        let (wire, place) = self.open_another().await?;
-        Ok(Box::new(NativeConnection::new(wire, self.clone(), place)))
+    /// `None`: others gave it up, since this runtime was left for a while.
+    async fn dial_once(
+        self: &Arc<Self>,
+        opening: Opening,
+    ) -> Option<Result<Box<NativeConnection>, ConnectError>> {
+        Some(match self.open_within_time(opening).await? {
+            Ok((wire, place)) => Ok(Box::new(NativeConnection::new(wire, self.clone(), place))),
+            Err(error) => Err(error),
+        })
     }
 
     /// Opens a connection in a slot that the caller has, within `connect_timeout`. Dropping the future
     /// gives up.
-    pub(crate) async fn open_another(&self) -> Result<(Wire, Place), ConnectError> {
-        let opening = self.ledger.opening().await;
-        let open = self.open(opening);
+    pub(crate) async fn open_in_place(self: &Arc<Self>) -> Result<(Wire, Place), ConnectError> {
+        loop {
+            let opening = self.ledger.opening().await;
+            if let Some(outcome) = self.open_within_time(opening).await {
+                return outcome;
+            }
+        }
+    }
+
+    /// `None`: others gave it up, since this runtime was left for a while.
+    async fn open_within_time(
+        self: &Arc<Self>,
+        opening: Opening,
+    ) -> Option<Result<(Wire, Place), ConnectError>> {
+        let shared = self.clone();
+        let attempt = async move { shared.open(opening).await };
+        let attempt = self.ledger.attempt(attempt);
         match self.config.connect_timeout {
-            None => open.await,
-            Some(limit) => match tokio::time::timeout(limit, open).await {
+            None => attempt.await,
+            Some(limit) => match tokio::time::timeout(limit, attempt).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     let address = self.config.endpoint.to_string();
-                    Err(ConnectError::timed_out(address, limit))
+                    Some(Err(ConnectError::timed_out(address, limit)))
                 }
             },
         }
@@ -140,9 +165,19 @@ impl DialTask {
             if !self.is_wanted() {
                 return;
             }
-            match shared.dial_once().await {
-                Ok(connection) => return self.succeeded(connection),
-                Err(error) => {
+            // Another runtime may have all the room there is.
+            let Ok(opening) = tokio::time::timeout(LOOK_AGAIN, shared.ledger.opening()).await
+            else {
+                continue;
+            };
+            if !self.is_wanted() {
+                return;
+            }
+            match shared.dial_once(opening).await {
+                // It was given up for others, who may have been served meanwhile.
+                None => {}
+                Some(Ok(connection)) => return self.succeeded(connection),
+                Some(Err(error)) => {
                     shared.failed(&error);
                     if error.is_permanent() {
                         let told = {

@@ -1,4 +1,5 @@
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use respool_connect::{Parting, Place};
@@ -12,7 +13,7 @@ impl Shared {
     /// Opens a connection in place of one that ended before its holder had used it, in the slot that he
     /// has, unless the pool is closed before it is there. Tries once at most: while the server is down
     /// trying is for those who wait in line. Dropping the future gives up.
-    pub(crate) async fn renew(&self) -> Result<(Wire, Place), PoolError> {
+    pub(crate) async fn renew(self: &Arc<Self>) -> Result<(Wire, Place), PoolError> {
         let renewed = pin!(self.renew_in_turn());
         let closed = pin!(self.ledger.closed());
         match select(renewed, closed).await {
@@ -21,7 +22,7 @@ impl Shared {
         }
     }
 
-    async fn renew_in_turn(&self) -> Result<(Wire, Place), PoolError> {
+    async fn renew_in_turn(self: &Arc<Self>) -> Result<(Wire, Place), PoolError> {
         let home = Handle::try_current()
             .map_err(|_| PoolError::NoRuntime)?
             .id();
@@ -32,10 +33,10 @@ impl Shared {
         // goodbye.
         let _renewal = Renewal::begin(self, home)?;
         let opened = match self.config.connect_timeout {
-            None => self.open_another().await,
+            None => self.open_in_place().await,
             // There may be no room for it any more.
             Some(limit) => {
-                match tokio::time::timeout(limit.saturating_mul(2), self.open_another()).await {
+                match tokio::time::timeout(limit.saturating_mul(2), self.open_in_place()).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
                         let address = self.config.endpoint.to_string();

@@ -212,7 +212,7 @@ impl Shared {
     pub(crate) fn rouse_one_more(lock: &'static Lock) {
         let roused = {
             let mut slots = lock.slots();
-            match slots.has_room() {
+            match slots.may_have_room() {
                 true => slots.queue.rouse(1),
                 false => return,
             }
@@ -258,8 +258,8 @@ impl Shared {
 
     /// The same where those who wait could open a connection.
     pub(crate) fn rouse_if_there_is_room(&self) {
-        let has_room = self.slots().has_room();
-        if has_room {
+        let may_have_room = self.slots().may_have_room();
+        if may_have_room {
             self.rouse();
         }
     }

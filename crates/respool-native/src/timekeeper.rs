@@ -37,8 +37,10 @@ struct Task {
 
 impl Task {
     async fn run(self) {
+        // What they wait for may be with a runtime that was left.
+        let mut left = pin!(self.shared.ledger.give_up_attempts_left());
         loop {
-            let hurry = self.shared.hurry.notified();
+            let hurry = pin!(self.shared.hurry.notified());
             let (late, next) = {
                 let mut slots = self.shared.slots();
                 let (late, next) = slots.queue.expire(Instant::now());
@@ -51,8 +53,9 @@ impl Task {
             let Some(next) = next else {
                 return;
             };
-            let sleep = tokio::time::sleep_until(next.into());
-            select(pin!(sleep), pin!(hurry)).await;
+            let sleep = pin!(tokio::time::sleep_until(next.into()));
+            let due = select(sleep, hurry);
+            select(due, left.as_mut()).await;
         }
     }
 }

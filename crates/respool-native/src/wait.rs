@@ -320,10 +320,12 @@ impl Shared {
             Found::Change => {}
         }
         let mut slots = self.slots();
-        if slots.has_room() {
-            if let Some(error) = slots.refusal() {
-                return Asked::Refused(error.into());
-            }
+        if slots.has_room()
+            && let Some(error) = slots.refusal()
+        {
+            return Asked::Refused(error.into());
+        }
+        if slots.may_have_room() {
             let Ok(here) = Handle::try_current().map(|here| here.id()) else {
                 drop(slots);
                 // What he can't make use of is passed on as he leaves.

@@ -22,12 +22,14 @@ impl<D: Dial> DialTask<D> {
                 return;
             }
             match shared.dial_once().await {
-                Ok(link) => {
+                // It was given up for others, who may have been served meanwhile.
+                None => {}
+                Some(Ok(link)) => {
                     shared.succeeded();
                     shared.deliver(link);
                     return;
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     let permanent = error.is_permanent();
                     shared.failed(&error);
                     let others_try = shared.state().dialling(self.home) > 1;

@@ -37,8 +37,12 @@ impl Turn {
         let lanes = self.lanes.clone();
         let opening = tokio::spawn(async move {
             let shared = &self.lanes.shared;
-            let taken = match deadline.limit(shared.take_fit(None, deadline)).await {
-                Some(taken) => taken,
+            let taker = shared.clone();
+            let take = async move { taker.take_fit(None, deadline).await };
+            let taken = match deadline.limit(shared.ledger.attempt(take)).await {
+                Some(Some(taken)) => taken,
+                // Given up for others, since this runtime was left: whoever still waits here begins anew.
+                Some(None) => return Ok(()),
                 None => Err(shared.timed_out(deadline)),
             };
             if taken.is_err() && opens == Opens::Second {

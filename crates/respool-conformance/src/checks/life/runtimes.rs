@@ -309,39 +309,57 @@ fn not_driven(trial: &Trial) -> Result<(), Broken> {
 }
 
 /// Whoever began to connect there has gone; nobody else may have to wait for the rest, be it for the
-/// only connection that clients share.
+/// only connection that there may be, or that clients share.
 fn not_driven_while_connecting(trial: &Trial) -> Result<(), Broken> {
-    for (way, lanes) in [
-        (Way::Own, None),
-        (Way::Shared, None),
-        (Way::Shared, Some(1)),
+    for (way, lanes, max_size) in [
+        (Way::Own, None, None),
+        (Way::Own, None, Some(1)),
+        (Way::Own, None, Some(3)),
+        (Way::Shared, None, None),
+        (Way::Shared, Some(1), None),
+        (Way::Shared, Some(1), Some(2)),
+        (Way::Shared, None, Some(1)),
     ] {
-        let server = trial.block_on(trial.server())?;
-        let proxy = trial.block_on(trial.proxy(&server))?;
-        let mut config = trial.config(&proxy.url());
-        config.lanes = lanes;
-        let pool = trial.pool(config)?;
-        proxy.slow_accept(Some(Duration::from_secs(60)));
-        let parked = one_thread()?;
-        parked.block_on(async {
-            tokio::select! {
-                outcome = way.echo(&pool, "word") => outcome,
-                begun = eventually(PATIENCE, "the pool to connect", async || {
-                    proxy.accepted() >= 1
-                }) => begun,
-            }
-        })?;
-        proxy.slow_accept(None);
-        one_thread()?.block_on(async {
-            for way in Way::BOTH {
-                let what = format!("a command {} on another runtime", way.as_str());
-                within(PATIENCE, &what, way.echo(&pool, "word")).await??;
-            }
-            Ok::<_, Broken>(())
-        })?;
-        parked.block_on(lost_nothing(&pool))?;
+        let name = format!("{way:?}, lanes {lanes:?}, max_size {max_size:?}");
+        let left = left_while_connecting(trial, way, lanes, max_size);
+        left.map_err(|broken| broken.in_case(&name))?;
     }
     Ok(())
+}
+
+fn left_while_connecting(
+    trial: &Trial,
+    way: Way,
+    lanes: Option<usize>,
+    max_size: Option<usize>,
+) -> Result<(), Broken> {
+    let server = trial.block_on(trial.server())?;
+    let proxy = trial.block_on(trial.proxy(&server))?;
+    let mut config = trial.config(&proxy.url());
+    config.lanes = lanes;
+    config.max_size = max_size.unwrap_or(config.max_size);
+    let most = config.max_size;
+    let pool = trial.pool(config)?;
+    proxy.slow_accept(Some(Duration::from_secs(60)));
+    let parked = one_thread()?;
+    parked.block_on(async {
+        let many = futures_util::future::join_all((0..most).map(|_| way.echo(&pool, "word")));
+        tokio::select! {
+            outcomes = many => outcomes.into_iter().collect(),
+            begun = eventually(PATIENCE, "the pool to connect", async || {
+                proxy.accepted() >= 1
+            }) => begun,
+        }
+    })?;
+    proxy.slow_accept(None);
+    one_thread()?.block_on(async {
+        for way in Way::BOTH {
+            let what = format!("a command {} on another runtime", way.as_str());
+            within(PATIENCE, &what, way.echo(&pool, "word")).await??;
+        }
+        lost_nothing(&pool).await
+    })?;
+    parked.block_on(lost_nothing(&pool))
 }
 
 /// To tokio, all that a closure of `spawn_blocking` blocks on is one task, with one number.
