@@ -150,6 +150,11 @@ impl Ledger {
         self.counts().in_use >= self.max_size()
     }
 
+    /// Whether a connection is open that nobody holds.
+    pub fn has_idle(&self) -> bool {
+        self.counts().idle > 0
+    }
+
     /// Counts a caller of `get` until the guard is dropped.
     pub fn caller(self: &Arc<Self>) -> Caller {
         self.counts().callers += 1;

@@ -32,8 +32,10 @@ impl<D: Dial> MobcSlots<D> {
         }
     }
 
+    /// The ledger's word for it: mobc's own state is two counts that may not fit together, which panics
+    /// where overflows are checked.
     fn has_idle(&self) -> bool {
-        at_once(self.pool.state()).is_some_and(|state| state.idle > 0) || self.dialler.has_ready()
+        self.dialler.ledger().has_idle()
     }
 }
 

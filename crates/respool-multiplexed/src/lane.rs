@@ -165,6 +165,7 @@ impl Lanes {
                 }
                 Choice::Open(turn) => self.open(turn, here, deadline).await?,
                 Choice::OpenBeside(turn, permit) => {
+                    let _caller = self.ledger.caller();
                     match timeout_at(beside_until, self.slots.fill(permit)).await {
                         Ok(Ok((link, permit))) => {
                             // Used at once: it makes room for others when its first command ends.
@@ -198,7 +199,11 @@ impl Lanes {
         let opening = tokio::spawn(async move {
             let lanes = &turn.lanes;
             let slots = lanes.slots.clone();
-            let take = async move { slots.take_apart().await };
+            let caller = lanes.ledger.caller();
+            let take = async move {
+                let _caller = caller;
+                slots.take_apart().await
+            };
             let taken = tokio::select! {
                 taken = deadline.limit(lanes.ledger.attempt(take)) => taken,
                 () = lanes.ledger.closed() => return Err(PoolError::Closed),

@@ -15,12 +15,12 @@ pub(crate) async fn hold_all(pool: &Pool) -> Result<Vec<PooledConnection>, Broke
     hold(pool, Answer::Needed).await
 }
 
-/// The same for what is about slots alone: in somebody else's pool a connection that holds one may be
-/// of no use any more, which is for other rules to say.
+/// The same for what is about slots alone: in somebody else's pool, or one that can't see that its
+/// connections have ended, one that holds a slot may be of no use any more, which is for LIFE-1 to say.
 pub(crate) async fn hold_all_slots(pool: &Pool) -> Result<Vec<PooledConnection>, Broken> {
-    match pool.is_bare() {
-        false => hold(pool, Answer::Needed).await,
-        true => hold(pool, Answer::NotNeeded).await,
+    match !pool.is_bare() && pool.capabilities().sees_closed_sockets {
+        true => hold(pool, Answer::Needed).await,
+        false => hold(pool, Answer::NotNeeded).await,
     }
 }
 

@@ -5,6 +5,10 @@ use crate::PoolError;
 
 const PREFIX: &str = "REDIS_POOL_";
 
+/// What the variable for `max_size` would be called if it were called as the others are: who sets it means
+/// it, and would have a pool of another size.
+const MISNAMED_SIZE: &str = "REDIS_POOL_MAX_SIZE";
+
 pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<PoolConfig, PoolError> {
     let text = |name: &str| -> Result<Option<String>, PoolError> {
         match variable(name).map(OsString::into_string) {
@@ -24,6 +28,13 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<PoolCo
         if let Some(value) = text(&name)? {
             settings::apply(&mut config, field, &value, &name)?;
         }
+    }
+    if text(MISNAMED_SIZE)?.is_some() {
+        let reason = format!(
+            "no such variable; max_size is {}",
+            variable_name("max_size")
+        );
+        return Err(PoolError::config(MISNAMED_SIZE, reason));
     }
     config
         .checked()

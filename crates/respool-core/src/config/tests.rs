@@ -177,6 +177,9 @@ fn variables_win_over_the_url_and_errors_name_them() {
         refusal(vars(&[("REDIS_POOL_SIZE", "ten")])).0,
         "REDIS_POOL_SIZE"
     );
+    let (field, reason) = refusal(vars(&[("REDIS_POOL_MAX_SIZE", "7")]));
+    assert_eq!(field, "REDIS_POOL_MAX_SIZE");
+    assert!(reason.contains("REDIS_POOL_SIZE"), "{reason}");
     assert_eq!(
         refusal(vars(&[("REDIS_POOL_SIZE", "0")])).0,
         "REDIS_POOL_SIZE"
