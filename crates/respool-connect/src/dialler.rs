@@ -51,7 +51,7 @@ pub struct Dialler<D: Dial> {
 }
 
 struct Shared<D: Dial> {
-    dial: Arc<D>,
+    dial: D,
     ledger: Arc<Ledger>,
     address: String,
     connect_timeout: Option<Duration>,
@@ -90,7 +90,7 @@ impl<D: Dial> Dialler<D> {
     pub fn new(dial: D, config: &PoolConfig, ledger: Arc<Ledger>) -> Self {
         Dialler {
             shared: Arc::new(Shared {
-                dial: Arc::new(dial),
+                dial,
                 ledger,
                 address: config.endpoint.to_string(),
                 connect_timeout: config.connect_timeout,
@@ -153,6 +153,14 @@ impl<D: Dial> Dialler<D> {
     /// Opens a connection that nobody has asked for yet: it goes to the first who does, or is kept
     /// ready. After a failure, says when to try again. Dropping the future gives up.
     pub(crate) async fn open_ahead(&self) -> Result<(), Instant> {
+        let dialler = self.clone();
+        let attempt = async move { dialler.try_to_open_ahead().await };
+        // Given up for others: the upkeep looks again.
+        let outcome = self.shared.ledger.attempt(attempt).await;
+        outcome.unwrap_or(Ok(()))
+    }
+
+    async fn try_to_open_ahead(&self) -> Result<(), Instant> {
         let home = Handle::current().id();
         let dialling = {
             let mut state = self.shared.state();
@@ -172,13 +180,12 @@ impl<D: Dial> Dialler<D> {
             }
         };
         match dialling.shared.dial_once().await {
-            Some(Ok(link)) => {
+            Ok(link) => {
                 dialling.shared.succeeded();
                 dialling.shared.deliver(link);
                 Ok(())
             }
-            Some(Err(error)) => Err(dialling.shared.failed(&error)),
-            None => Ok(()),
+            Err(error) => Err(dialling.shared.failed(&error)),
         }
     }
 
@@ -225,6 +232,7 @@ impl<D: Dial> Dialler<D> {
         for task in tasks {
             task.abort();
         }
+        self.shared.ledger.give_up_attempts();
         drop(ready);
     }
 
@@ -286,7 +294,7 @@ impl<D: Dial> Shared<D> {
                 shared: self.clone(),
                 home,
             };
-            let handle = tokio::spawn(task.run()).abort_handle();
+            let handle = self.ledger.spawn_attempt(task.run()).abort_handle();
             let mut state = self.state();
             if state.closed {
                 handle.abort();
@@ -352,17 +360,14 @@ impl<D: Dial> Shared<D> {
         retry_at
     }
 
-    /// Opens a connection. `None`: others gave it up, since this runtime was left for a while.
-    async fn dial_once(&self) -> Option<Result<D::Link, ConnectError>> {
+    async fn dial_once(&self) -> Result<D::Link, ConnectError> {
         let opening = self.ledger.opening().await;
-        let dial = self.dial.clone();
-        let attempt = async move { dial.dial(opening).await };
-        let attempt = self.ledger.attempt(attempt);
+        let dial = self.dial.dial(opening);
         match self.connect_timeout {
-            None => attempt.await,
-            Some(limit) => match tokio::time::timeout(limit, attempt).await {
+            None => dial.await,
+            Some(limit) => match tokio::time::timeout(limit, dial).await {
                 Ok(outcome) => outcome,
-                Err(_) => Some(Err(ConnectError::timed_out(self.address.as_str(), limit))),
+                Err(_) => Err(ConnectError::timed_out(self.address.as_str(), limit)),
             },
         }
     }

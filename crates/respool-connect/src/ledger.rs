@@ -13,6 +13,7 @@ use futures_util::future::select;
 use respool_core::{CloseReason, ClosedCounts, PoolConfig, Status};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use crate::farewell::{Farewells, Parting};
 use crate::lifetime::{Limits, Moment};
@@ -178,6 +179,7 @@ impl Ledger {
     /// the server would see `max_size` and the newcomer. An [attempt](Ledger::attempt) on a runtime
     /// that nobody drives any more is given up for whoever waits here.
     pub async fn opening(self: &Arc<Self>) -> Opening {
+        let mut left = pin!(self.attempts.give_up_those_left());
         let permit = loop {
             let freed = pin!(self.permits.freed());
             self.farewells.sweep();
@@ -185,8 +187,7 @@ impl Ledger {
                 break permit;
             }
             let ended = pin!(self.farewells.one_ends());
-            let left = pin!(self.attempts.give_up_those_left());
-            select(select(freed, ended), left).await;
+            select(select(freed, ended), left.as_mut()).await;
         };
         self.counts().connecting += 1;
         Opening {
@@ -195,17 +196,35 @@ impl Ledger {
         }
     }
 
-    /// Makes an attempt, such as to open a connection, so that it can be given up for others when its
-    /// runtime is left, with all that it holds: then there is no outcome. Dropping the future gives up, too.
+    /// Makes an attempt, such as to open a connection, so that from now on it can be given up for others
+    /// when its runtime is left, with all that it holds: then there is no outcome. Dropping the future
+    /// gives up, too.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub async fn attempt<F>(&self, attempt: F) -> Option<F::Output>
+    pub fn attempt<F>(&self, attempt: F) -> impl Future<Output = Option<F::Output>> + Send + use<F>
     where
-        F: Future + Send + 'static,
+        F: Future<Output: Send> + Send + 'static,
     {
-        self.attempts.make(attempt).await
+        self.attempts.make(attempt)
+    }
+
+    /// Makes it in a task of its own.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn spawn_attempt<F>(&self, attempt: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        tokio::spawn(self.attempts.make(attempt))
+    }
+
+    /// Gives up all attempts.
+    pub fn give_up_attempts(&self) {
+        self.attempts.give_up_all();
     }
 
     /// Gives up the [attempts](Ledger::attempt) of runtimes that nobody drives any more, again and again,
@@ -447,6 +466,15 @@ pub struct Opening {
 }
 
 impl Opening {
+    /// Waits for `connecting`, with which the server may come to know of the connection: given up
+    /// meanwhile, the permit stays taken for a moment.
+    pub async fn until<T>(self, connecting: impl Future<Output = T>) -> (T, Opening) {
+        let mut half_open = HalfOpen(Some(self));
+        let outcome = connecting.await;
+        let opening = half_open.0.take();
+        (outcome, opening.expect("it is there until then"))
+    }
+
     /// The connection is open and idle. `closer` closes its socket when the pool is closed, or
     /// its time is up.
     pub fn opened(mut self, closer: Arc<dyn CloseNow>) -> Place {
@@ -481,6 +509,17 @@ impl Opening {
             self.ledger.counts().connecting -= 1;
             self.ledger.farewells.add(parting, permit);
             self.ledger.tell_that_one_left();
+        }
+    }
+}
+
+/// Something that is being opened, and given up when this is dropped.
+struct HalfOpen(Option<Opening>);
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        if let Some(opening) = self.0.take() {
+            opening.failed(Parting::Blind);
         }
     }
 }

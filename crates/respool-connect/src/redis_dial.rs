@@ -34,10 +34,8 @@ impl Dial for RedisDial {
             .route
             .as_ref()
             .map_err(|error| failed(error.clone().into()))?;
-        let socket = route
-            .connect()
-            .await
-            .map_err(|error| failed(error.into()))?;
+        let (connected, opening) = opening.until(route.connect()).await;
+        let socket = connected.map_err(|error| failed(error.into()))?;
         match RedisLink::open(socket.clone(), route, opening, &self.config).await {
             Ok(link) => Ok(link),
             Err(error) => Err(route.why(&socket, error).await),

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::pending;
 use std::ops::DerefMut;
 use std::pin::pin;
 use std::sync::Arc;
@@ -238,14 +239,14 @@ impl<S: Slots> Backend for Wrapped<S> {
         let _caller = self.ledger.caller();
         let closed = pin!(self.ledger.closed());
         let taken = pin!(deadline.limit(self.take_fit()));
-        let meanwhile = match self.lane {
-            None => Either::Left(closed),
-            // What he waits for may be with one who opens a lane, on a runtime that was left.
-            Some(_) => {
-                let left = Box::pin(self.ledger.give_up_attempts_left());
-                Either::Right(select(closed, left).map(drop))
+        let left = pin!(async {
+            match self.lane {
+                None => pending().await,
+                // What he waits for may be with one who opens a lane, on a runtime that was left.
+                Some(_) => self.ledger.give_up_attempts_left().await,
             }
-        };
+        });
+        let meanwhile = select(closed, left).map(drop);
         // What was taken comes first, where the pool is closed at the same time.
         match select(taken, meanwhile).await {
             Either::Left((Some(Ok(lent)), _)) => Ok(lent as Box<dyn Connection>),

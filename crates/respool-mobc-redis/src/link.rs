@@ -76,7 +76,8 @@ impl Dial for StockDial {
     type Link = StockLink;
 
     async fn dial(&self, opening: Opening) -> Result<StockLink, ConnectError> {
-        let connection = match self.open().await {
+        let (opened, opening) = opening.until(self.open()).await;
+        let connection = match opened {
             Ok(connection) => connection,
             Err(error) => {
                 opening.failed(Parting::Blind);

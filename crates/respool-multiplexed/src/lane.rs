@@ -166,8 +166,10 @@ impl Lanes {
                 Choice::Open(turn) => self.open(turn, here, deadline).await?,
                 Choice::OpenBeside(turn, permit) => {
                     let _caller = self.ledger.caller();
-                    match timeout_at(beside_until, self.slots.fill(permit)).await {
-                        Ok(Ok((link, permit))) => {
+                    let slots = self.slots.clone();
+                    let fill = async move { slots.fill(permit).await };
+                    match timeout_at(beside_until, self.ledger.attempt(fill)).await {
+                        Ok(Some(Ok((link, permit)))) => {
                             // Used at once: it makes room for others when its first command ends.
                             let lane = self.add(link, permit, here);
                             if let Some(in_flight) = lane.and_then(|lane| self.begin(lane)) {
@@ -175,7 +177,7 @@ impl Lanes {
                             }
                         }
                         // Whatever the reason, a lane that is held up is better than none.
-                        Ok(Err(_)) | Err(_) => beside_until = Instant::now(),
+                        Ok(Some(Err(_)) | None) | Err(_) => beside_until = Instant::now(),
                     }
                     drop(turn);
                 }
@@ -196,29 +198,22 @@ impl Lanes {
         here: Id,
         deadline: Deadline,
     ) -> Result<(), PoolError> {
-        let opening = tokio::spawn(async move {
+        let opening = self.ledger.clone().spawn_attempt(async move {
             let lanes = &turn.lanes;
-            let slots = lanes.slots.clone();
-            let caller = lanes.ledger.caller();
-            let take = async move {
-                let _caller = caller;
-                slots.take_apart().await
-            };
+            let _caller = lanes.ledger.caller();
             let taken = tokio::select! {
-                taken = deadline.limit(lanes.ledger.attempt(take)) => taken,
+                taken = deadline.limit(lanes.slots.take_apart()) => taken,
                 () = lanes.ledger.closed() => return Err(PoolError::Closed),
                 () = lanes.ledger.give_up_attempts_left() => None,
             };
-            let Some(taken) = taken.ok_or_else(|| lanes.timed_out(deadline))? else {
-                // Given up for others, since this runtime was left: whoever still waits here begins anew.
-                return Ok(());
-            };
-            let (link, permit) = taken?;
+            let (link, permit) = taken.ok_or_else(|| lanes.timed_out(deadline))??;
             lanes.add(link, permit, here);
             Ok(())
         });
         match opening.await {
-            Ok(opened) => opened,
+            Ok(Some(opened)) => opened,
+            // Given up, since this runtime was left for a while: whoever still wants it begins anew.
+            Ok(None) => Ok(()),
             // Its runtime is ending.
             Err(_) => {
                 tokio::task::yield_now().await;

@@ -11,9 +11,6 @@ use crate::queue::Word;
 use crate::shared::Shared;
 use crate::wire::Wire;
 
-/// How long a task waits for room before it looks whether anybody still waits for what it would open.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 impl Shared {
     /// Starts a task that dials for those who wait, which was counted already. Never under the lock:
     /// on a runtime that is ending a task is dropped as it is spawned, and takes the lock.
@@ -22,12 +19,19 @@ impl Shared {
             shared: self.clone(),
             home,
         };
-        let handle = tokio::spawn(task.run()).abort_handle();
+        let handle = self.ledger.spawn_attempt(task.run()).abort_handle();
         self.note_task(handle);
     }
 
     /// Opens a connection that nobody has asked for yet: it goes to whoever waits, or is idle.
     pub(crate) async fn open_ahead(self: &Arc<Self>) -> Result<(), Instant> {
+        let shared = self.clone();
+        let attempt = async move { shared.try_to_open_ahead().await };
+        // Given up for others: the upkeep looks again.
+        self.ledger.attempt(attempt).await.unwrap_or(Ok(()))
+    }
+
+    async fn try_to_open_ahead(self: &Arc<Self>) -> Result<(), Instant> {
         let home = Handle::current().id();
         if let Some(pause) = self.pause_of_the_rate() {
             return Err(Instant::now() + pause);
@@ -49,14 +53,12 @@ impl Shared {
                 home,
             }
         };
-        let opening = self.ledger.opening().await;
-        match self.dial_once(opening).await {
-            Some(Ok(connection)) => {
+        match self.dial_once().await {
+            Ok(connection) => {
                 task.succeeded(connection);
                 Ok(())
             }
-            Some(Err(error)) => Err(self.failed(&error)),
-            None => Ok(()),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
@@ -71,43 +73,23 @@ impl Shared {
         self.dial_rate.pause(Instant::now(), self.ledger.max_size())
     }
 
-    /// `None`: others gave it up, since this runtime was left for a while.
-    async fn dial_once(
-        self: &Arc<Self>,
-        opening: Opening,
-    ) -> Option<Result<Box<NativeConnection>, ConnectError>> {
-        Some(match self.open_within_time(opening).await? {
-            Ok((wire, place)) => Ok(Box::new(NativeConnection::new(wire, self.clone(), place))),
-            Err(error) => Err(error),
-        })
+    async fn dial_once(self: &Arc<Self>) -> Result<Box<NativeConnection>, ConnectError> {
+        let (wire, place) = self.open_another().await?;
+        Ok(Box::new(NativeConnection::new(wire, self.clone(), place)))
     }
 
     /// Opens a connection in a slot that the caller has, within `connect_timeout`. Dropping the future
     /// gives up.
-    pub(crate) async fn open_in_place(self: &Arc<Self>) -> Result<(Wire, Place), ConnectError> {
-        loop {
-            let opening = self.ledger.opening().await;
-            if let Some(outcome) = self.open_within_time(opening).await {
-                return outcome;
-            }
-        }
-    }
-
-    /// `None`: others gave it up, since this runtime was left for a while.
-    async fn open_within_time(
-        self: &Arc<Self>,
-        opening: Opening,
-    ) -> Option<Result<(Wire, Place), ConnectError>> {
-        let shared = self.clone();
-        let attempt = async move { shared.open(opening).await };
-        let attempt = self.ledger.attempt(attempt);
+    pub(crate) async fn open_another(&self) -> Result<(Wire, Place), ConnectError> {
+        let opening = self.ledger.opening().await;
+        let open = self.open(opening);
         match self.config.connect_timeout {
-            None => attempt.await,
-            Some(limit) => match tokio::time::timeout(limit, attempt).await {
+            None => open.await,
+            Some(limit) => match tokio::time::timeout(limit, open).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     let address = self.config.endpoint.to_string();
-                    Some(Err(ConnectError::timed_out(address, limit)))
+                    Err(ConnectError::timed_out(address, limit))
                 }
             },
         }
@@ -116,7 +98,8 @@ impl Shared {
     async fn open(&self, opening: Opening) -> Result<(Wire, Place), ConnectError> {
         let endpoint = &self.config.endpoint;
         let failed = |error: std::io::Error| ConnectError::at(endpoint, error.into());
-        let socket = self.route.connect().await.map_err(failed)?;
+        let (connected, opening) = opening.until(self.route.connect()).await;
+        let socket = connected.map_err(failed)?;
         let half_open = HalfOpen {
             socket: socket.clone(),
             opening: Some(opening),
@@ -165,19 +148,9 @@ impl DialTask {
             if !self.is_wanted() {
                 return;
             }
-            // Another runtime may have all the room there is.
-            let Ok(opening) = tokio::time::timeout(LOOK_AGAIN, shared.ledger.opening()).await
-            else {
-                continue;
-            };
-            if !self.is_wanted() {
-                return;
-            }
-            match shared.dial_once(opening).await {
-                // It was given up for others, who may have been served meanwhile.
-                None => {}
-                Some(Ok(connection)) => return self.succeeded(connection),
-                Some(Err(error)) => {
+            match shared.dial_once().await {
+                Ok(connection) => return self.succeeded(connection),
+                Err(error) => {
                     shared.failed(&error);
                     if error.is_permanent() {
                         let told = {

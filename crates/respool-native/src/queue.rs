@@ -2,9 +2,12 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use respool_core::ConnectError;
+
+/// When somebody looks whether one without a deadline still waits.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Who waits for a connection, first come first served.
 ///
@@ -124,8 +127,8 @@ impl<T> Queue<T> {
         wakers
     }
 
-    /// Tells those whose time is up at `now`, and says when the next one's will be. For those who were
-    /// to look again others are roused.
+    /// Tells those whose time is up at `now`, and says when to look at the others again: by the first
+    /// deadline of theirs. For those who were to look again others are roused.
     pub(crate) fn expire(&mut self, now: Instant) -> (Vec<Waker>, Option<Instant>) {
         let mut wakers = Vec::new();
         let mut next: Option<Instant> = None;
@@ -140,8 +143,9 @@ impl<T> Queue<T> {
                 }
                 false
             }
-            deadline => {
-                next = [next, deadline].into_iter().flatten().min();
+            _ => {
+                let at = place.deadline.unwrap_or(now + LOOK_AGAIN);
+                next = Some(next.map_or(at, |next| next.min(at)));
                 true
             }
         });

@@ -1,5 +1,4 @@
 use std::pin::pin;
-use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use respool_connect::{Parting, Place};
@@ -13,16 +12,17 @@ impl Shared {
     /// Opens a connection in place of one that ended before its holder had used it, in the slot that he
     /// has, unless the pool is closed before it is there. Tries once at most: while the server is down
     /// trying is for those who wait in line. Dropping the future gives up.
-    pub(crate) async fn renew(self: &Arc<Self>) -> Result<(Wire, Place), PoolError> {
+    pub(crate) async fn renew(&self) -> Result<(Wire, Place), PoolError> {
         let renewed = pin!(self.renew_in_turn());
         let closed = pin!(self.ledger.closed());
-        match select(renewed, closed).await {
-            Either::Left((outcome, _)) => outcome,
-            Either::Right(((), _)) => Err(PoolError::Closed),
+        // Closed first: nothing is begun any more by one who hears of it late.
+        match select(closed, renewed).await {
+            Either::Left(((), _)) => Err(PoolError::Closed),
+            Either::Right((outcome, _)) => outcome,
         }
     }
 
-    async fn renew_in_turn(self: &Arc<Self>) -> Result<(Wire, Place), PoolError> {
+    async fn renew_in_turn(&self) -> Result<(Wire, Place), PoolError> {
         let home = Handle::try_current()
             .map_err(|_| PoolError::NoRuntime)?
             .id();
@@ -33,10 +33,10 @@ impl Shared {
         // goodbye.
         let _renewal = Renewal::begin(self, home)?;
         let opened = match self.config.connect_timeout {
-            None => self.open_in_place().await,
+            None => self.open_another().await,
             // There may be no room for it any more.
             Some(limit) => {
-                match tokio::time::timeout(limit.saturating_mul(2), self.open_in_place()).await {
+                match tokio::time::timeout(limit.saturating_mul(2), self.open_another()).await {
                     Ok(outcome) => outcome,
                     Err(_) => {
                         let address = self.config.endpoint.to_string();

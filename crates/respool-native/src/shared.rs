@@ -212,7 +212,7 @@ impl Shared {
     pub(crate) fn rouse_one_more(lock: &'static Lock) {
         let roused = {
             let mut slots = lock.slots();
-            match slots.may_have_room() {
+            match slots.has_room() {
                 true => slots.queue.rouse(1),
                 false => return,
             }
@@ -258,8 +258,8 @@ impl Shared {
 
     /// The same where those who wait could open a connection.
     pub(crate) fn rouse_if_there_is_room(&self) {
-        let may_have_room = self.slots().may_have_room();
-        if may_have_room {
+        let has_room = self.slots().has_room();
+        if has_room {
             self.rouse();
         }
     }
@@ -324,6 +324,7 @@ impl Shared {
         for task in tasks {
             task.abort();
         }
+        self.ledger.give_up_attempts();
         for connection in idle {
             connection.end(CloseReason::PoolClosed);
         }

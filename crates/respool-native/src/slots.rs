@@ -165,16 +165,10 @@ impl<T> Slots<T> {
         !self.closed && self.open + self.dialling_in_all() < self.max_size
     }
 
-    /// Whether it may be so for some runtime, whatever others open.
-    pub(crate) fn may_have_room(&self) -> bool {
-        !self.closed && self.open < self.max_size
-    }
-
     /// Counts, as dialling already, one more task on `home` if those who wait need it: one for each
     /// of them, after a failure one for all.
     ///
-    /// Each runtime dials for its own callers: one that nobody drives holds up nobody else (LIFE-5). Where
-    /// others are about to take all the room, one task asks the ledger for it.
+    /// Each runtime dials for its own callers: one that nobody drives holds up nobody else (LIFE-5).
     pub(crate) fn needs_one_more(&mut self, home: Id) -> bool {
         let needed = self.wants_one_more(home, 0);
         if needed {
@@ -185,8 +179,7 @@ impl<T> Slots<T> {
 
     /// Whether that would be so with `newcomers` more in line.
     pub(crate) fn wants_one_more(&self, home: Id, newcomers: usize) -> bool {
-        let dialling = self.dialling(home);
-        if !self.may_have_room() || (dialling > 0 && !self.has_room()) {
+        if !self.has_room() {
             return false;
         }
         let waiting = self.queue.len() + newcomers;
@@ -194,7 +187,7 @@ impl<T> Slots<T> {
             0 => waiting,
             _ => waiting.min(1),
         };
-        dialling < wanted
+        self.dialling(home) < wanted
     }
 
     pub(crate) fn began_to_dial(&mut self, home: Id) {

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use respool_connect::Glance;
 use respool_core::{
@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Id};
 
 use crate::backend::Native;
 use crate::connection::NativeConnection;
-use crate::queue::{Found, Left, Word};
+use crate::queue::{Found, LOOK_AGAIN, Left, Word};
 use crate::shared::Shared;
 use crate::slots::Joined;
 use crate::{homes, places};
@@ -298,10 +298,17 @@ impl Shared {
             Joined::Closed => return Err(Unjoined::Word(Word::Closed)),
         }
         self.note_crowd();
-        let timekeeper = deadline.map(|at| slots.needs_timekeeper(home, at));
+        let keeper = match deadline {
+            Some(at) => Some((home, at)),
+            // It looks after what others have left undone, too.
+            None => Handle::try_current()
+                .ok()
+                .map(|here| (here.id(), Instant::now() + LOOK_AGAIN)),
+        };
+        let keeper = keeper.map(|(home, at)| (home, slots.needs_timekeeper(home, at)));
         let dials = slots.needs_one_more(home);
         drop(slots);
-        if let Some(timekeeper) = timekeeper {
+        if let Some((home, timekeeper)) = keeper {
             self.keep_time(home, timekeeper);
         }
         if dials {
@@ -320,12 +327,10 @@ impl Shared {
             Found::Change => {}
         }
         let mut slots = self.slots();
-        if slots.has_room()
-            && let Some(error) = slots.refusal()
-        {
-            return Asked::Refused(error.into());
-        }
-        if slots.may_have_room() {
+        if slots.has_room() {
+            if let Some(error) = slots.refusal() {
+                return Asked::Refused(error.into());
+            }
             let Ok(here) = Handle::try_current().map(|here| here.id()) else {
                 drop(slots);
                 // What he can't make use of is passed on as he leaves.

@@ -22,14 +22,12 @@ impl<D: Dial> DialTask<D> {
                 return;
             }
             match shared.dial_once().await {
-                // It was given up for others, who may have been served meanwhile.
-                None => {}
-                Some(Ok(link)) => {
+                Ok(link) => {
                     shared.succeeded();
                     shared.deliver(link);
                     return;
                 }
-                Some(Err(error)) => {
+                Err(error) => {
                     let permanent = error.is_permanent();
                     shared.failed(&error);
                     let others_try = shared.state().dialling(self.home) > 1;

@@ -1,4 +1,4 @@
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::task::{Poll, Waker};
@@ -8,7 +8,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-/// How long somebody waits before he asks whether those who are in his way are being polled at all.
+/// How old an attempt is before others ask whether it is being polled at all.
 const ASK_AFTER: Duration = Duration::from_millis(50);
 
 /// How long a runtime may take to run a task of no work before it is taken to be driven by nobody. One
@@ -21,12 +21,14 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 pub(super) struct Attempts {
     under_way: Mutex<Vec<UnderWay>>,
     noted: Notify,
-    /// When somebody last began to ask.
-    asked: Mutex<Option<Instant>>,
+    /// What the runtimes were asked last. Of those who wait, whoever is there when the time is up sees
+    /// to it: the one who asked may have gone, or be polled no more himself.
+    round: Mutex<Option<Round>>,
 }
 
 struct UnderWay {
     runtime: Handle,
+    since: Instant,
     attempt: Weak<dyn GiveUp>,
 }
 
@@ -51,17 +53,50 @@ impl<F: Future + Send> GiveUp for Attempt<F> {
             Err(TryLockError::Poisoned(running)) => running.into_inner(),
             Err(TryLockError::WouldBlock) => return false,
         };
-        let given_up = (running.future.take(), running.maker.take());
+        let (future, maker) = (running.future.take(), running.maker.take());
         drop(running);
-        drop(given_up.0);
-        if let Some(maker) = given_up.1 {
+        drop(future);
+        if let Some(maker) = maker {
             maker.wake();
         }
         true
     }
 }
 
-/// A task of no work, on a runtime that may not run it.
+/// A task of no work for each runtime on which something was under way, and what that was.
+struct Round {
+    began: Instant,
+    questions: Vec<Question>,
+    asked: Vec<(Id, Weak<dyn GiveUp>)>,
+}
+
+impl Round {
+    /// Asks the runtimes of `attempts`.
+    fn begin<'a>(attempts: impl Iterator<Item = &'a UnderWay>, now: Instant) -> Self {
+        let mut round = Round {
+            began: now,
+            questions: Vec::new(),
+            asked: Vec::new(),
+        };
+        for it in attempts {
+            let runtime = it.runtime.id();
+            if round.questions.iter().all(|asked| asked.runtime != runtime) {
+                round.questions.push(Question::to(&it.runtime));
+            }
+            round.asked.push((runtime, it.attempt.clone()));
+        }
+        round
+    }
+
+    /// What is on runtimes that have not answered.
+    fn left(mut self) -> Vec<Weak<dyn GiveUp>> {
+        self.questions.retain(|asked| !asked.task.is_finished());
+        let is_silent = |runtime| self.questions.iter().any(|asked| asked.runtime == runtime);
+        let left = self.asked.into_iter().filter(|(id, _)| is_silent(*id));
+        left.map(|(_, attempt)| attempt).collect()
+    }
+}
+
 struct Question {
     runtime: Id,
     task: AbortHandle,
@@ -82,24 +117,42 @@ impl Drop for Question {
     }
 }
 
+/// What is to be done about what is under way elsewhere.
+enum Next {
+    /// Nothing is.
+    Nothing,
+    LookAt(Instant),
+    GiveUp(Vec<Weak<dyn GiveUp>>),
+}
+
 impl Attempts {
-    /// Makes an attempt that others may give up: then there is no outcome. Dropping the future gives up,
-    /// too.
+    /// Makes an attempt that others may give up from now on: then there is no outcome. Dropping the
+    /// future gives up, too.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub(super) async fn make<F>(&self, attempt: F) -> Option<F::Output>
+    pub(super) fn make<F>(
+        &self,
+        attempt: F,
+    ) -> impl Future<Output = Option<F::Output>> + Send + use<F>
     where
-        F: Future + Send + 'static,
+        F: Future<Output: Send> + Send + 'static,
     {
         let attempt = Arc::new(Attempt(Mutex::new(Running {
             future: Some(Box::pin(attempt)),
             maker: None,
         })));
         let weak: Weak<Attempt<F>> = Arc::downgrade(&attempt);
-        self.note(Handle::current(), weak);
-        let outcome = poll_fn(|context| {
+        let mut under_way = self.under_way();
+        under_way.push(UnderWay {
+            runtime: Handle::current(),
+            since: Instant::now(),
+            attempt: weak,
+        });
+        drop(under_way);
+        self.noted.notify_waiters();
+        poll_fn(move |context| {
             let mut running = attempt.0.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(future) = &mut running.future else {
                 return Poll::Ready(None);
@@ -110,80 +163,76 @@ impl Attempts {
                 maker => *maker = Some(context.waker().clone()),
             }
             outcome
-        });
-        outcome.await
-    }
-
-    fn note(&self, runtime: Handle, attempt: Weak<dyn GiveUp>) {
-        let mut under_way = self.under_way();
-        under_way.retain(|it| it.attempt.strong_count() > 0);
-        under_way.push(UnderWay { runtime, attempt });
-        drop(under_way);
-        self.noted.notify_waiters();
+        })
     }
 
     /// Gives up those whose runtime is driven by nobody, again and again. Never ends; dropping it changes
     /// nothing.
     pub(super) async fn give_up_those_left(&self) {
+        let Ok(here) = Handle::try_current().map(|here| here.id()) else {
+            return pending().await;
+        };
         loop {
             let noted = self.noted.notified();
-            if self.all().is_empty() {
-                noted.await;
-            }
-            tokio::time::sleep(ASK_AFTER).await;
-            if !self.is_to_ask() {
-                tokio::time::sleep(ANSWER_WITHIN).await;
-                continue;
-            }
-            let asked = self.all();
-            // A runtime answers for all that is under way on it.
-            let mut questions: Vec<Question> = Vec::new();
-            for (runtime, _) in &asked {
-                if questions.iter().all(|it| it.runtime != runtime.id()) {
-                    questions.push(Question::to(runtime));
-                }
-            }
-            tokio::time::sleep(ANSWER_WITHIN).await;
-            questions.retain(|question| !question.task.is_finished());
-            for (runtime, attempt) in asked {
-                let is_left = questions.iter().any(|it| it.runtime == runtime.id());
-                if let Some(attempt) = attempt.upgrade().filter(|_| is_left)
-                    && attempt.give_up()
-                {
-                    tracing::debug!("gave up for a runtime that nobody drives");
-                }
+            match self.next(here, Instant::now()) {
+                Next::Nothing => noted.await,
+                Next::LookAt(at) => tokio::time::sleep_until(at.into()).await,
+                Next::GiveUp(left) => self.give_up(&left),
             }
         }
     }
 
-    /// Whether nobody asks already, of many who wait. Who began to may be polled no more.
-    fn is_to_ask(&self) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let is_asking = asked.is_some_and(|at| now < at + ASK_AFTER + ANSWER_WITHIN);
-        if !is_asking {
-            *asked = Some(now);
+    fn next(&self, here: Id, now: Instant) -> Next {
+        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*round {
+            Some(asked) if now < asked.began + ANSWER_WITHIN => {
+                return Next::LookAt(asked.began + ANSWER_WITHIN);
+            }
+            Some(_) => {}
+            None => {
+                let mut under_way = self.under_way();
+                under_way.retain(|it| it.attempt.strong_count() > 0);
+                // This one is driven, or nobody would ask.
+                let elsewhere = || under_way.iter().filter(|it| it.runtime.id() != here);
+                return match elsewhere().map(|it| it.since + ASK_AFTER).min() {
+                    None => Next::Nothing,
+                    Some(at) if now < at => Next::LookAt(at),
+                    Some(_) => {
+                        *round = Some(Round::begin(elsewhere(), now));
+                        Next::LookAt(now + ANSWER_WITHIN)
+                    }
+                };
+            }
         }
-        !is_asking
-    }
-
-    fn all(&self) -> Vec<(Handle, Weak<dyn GiveUp>)> {
-        let mut under_way = self.under_way();
-        under_way.retain(|it| it.attempt.strong_count() > 0);
-        let all = under_way.iter();
-        all.map(|it| (it.runtime.clone(), it.attempt.clone()))
-            .collect()
+        let Some(over) = round.take() else {
+            return Next::LookAt(now);
+        };
+        drop(round);
+        Next::GiveUp(over.left())
     }
 
     /// Gives up all of them.
     pub(super) fn give_up_all(&self) {
-        // Dropped with nothing locked.
         let all = std::mem::take(&mut *self.under_way());
         for it in all {
             if let Some(attempt) = it.attempt.upgrade() {
                 attempt.give_up();
             }
         }
+    }
+
+    /// With nothing locked: what is dropped may lock.
+    fn give_up(&self, left: &[Weak<dyn GiveUp>]) {
+        let mut given_up = Vec::new();
+        for weak in left {
+            if weak.upgrade().is_some_and(|attempt| attempt.give_up()) {
+                tracing::debug!("gave up for a runtime that nobody drives");
+                given_up.push(weak);
+            }
+        }
+        // What is left of them stays with that runtime, which is not to be asked again for that.
+        let is_given_up = |it: &UnderWay| given_up.iter().any(|weak| weak.ptr_eq(&it.attempt));
+        self.under_way().retain(|it| !is_given_up(it));
     }
 
     fn under_way(&self) -> MutexGuard<'_, Vec<UnderWay>> {
@@ -196,7 +245,6 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::pending;
     use tokio::runtime::{Builder, Runtime};
     use tokio::sync::oneshot;
     use tokio::time::timeout;
@@ -227,7 +275,11 @@ mod tests {
         let attempts = Arc::new(Attempts::default());
         let (left, other) = (runtime(), runtime());
         let one = start(&left, &attempts);
-        let two = start(&other, &attempts);
+        let driven = Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap();
+        let two = start(&driven, &attempts);
         other.block_on(async {
             tokio::select! {
                 ended = timeout(LONG, one) => assert!(ended.unwrap().is_err()),
@@ -242,6 +294,21 @@ mod tests {
     }
 
     #[test]
+    fn those_who_ask_for_too_short_a_time_see_to_it_together() {
+        let attempts = Arc::new(Attempts::default());
+        let (left, other) = (runtime(), runtime());
+        let mut one = start(&left, &attempts);
+        other.block_on(async {
+            let until = Instant::now() + LONG;
+            while one.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
+                assert!(Instant::now() < until, "it was not given up");
+                let asks = attempts.give_up_those_left();
+                drop(timeout(Duration::from_millis(20), asks).await);
+            }
+        });
+    }
+
+    #[test]
     fn who_comes_back_hears_that_there_is_no_outcome() {
         let attempts = Arc::new(Attempts::default());
         let runtime = runtime();
@@ -251,6 +318,7 @@ mod tests {
         attempts.give_up_all();
         let outcome = runtime.block_on(async { timeout(LONG, task).await });
         assert_eq!(outcome.unwrap().unwrap(), None);
-        assert_eq!(runtime.block_on(attempts.make(async { 7 })), Some(7));
+        let seven = runtime.block_on(async { attempts.make(async { 7 }).await });
+        assert_eq!(seven, Some(7));
     }
 }

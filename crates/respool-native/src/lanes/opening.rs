@@ -32,17 +32,13 @@ impl Turn {
         Turn { lanes, here }
     }
 
-    /// Opens it in a task.
-    fn open(self, opens: Opens, deadline: Deadline) -> JoinHandle<Result<(), PoolError>> {
+    /// Opens it in a task. No outcome: it was given up, since this runtime was left for a while.
+    fn open(self, opens: Opens, deadline: Deadline) -> JoinHandle<Option<Result<(), PoolError>>> {
         let lanes = self.lanes.clone();
-        let opening = tokio::spawn(async move {
+        let opening = lanes.shared.ledger.spawn_attempt(async move {
             let shared = &self.lanes.shared;
-            let taker = shared.clone();
-            let take = async move { taker.take_fit(None, deadline).await };
-            let taken = match deadline.limit(shared.ledger.attempt(take)).await {
-                Some(Some(taken)) => taken,
-                // Given up for others, since this runtime was left: whoever still waits here begins anew.
-                Some(None) => return Ok(()),
+            let taken = match deadline.limit(shared.take_fit(None, deadline)).await {
+                Some(taken) => taken,
                 None => Err(shared.timed_out(deadline)),
             };
             if taken.is_err() && opens == Opens::Second {
@@ -86,7 +82,9 @@ impl Native {
     ) -> Result<(), PoolError> {
         let turn = Turn::new(&self.lanes, here);
         match turn.open(opens, deadline).await {
-            Ok(opened) => opened,
+            Ok(Some(opened)) => opened,
+            // Whoever still wants it begins anew.
+            Ok(None) => Ok(()),
             // Its runtime is ending, or the pool: the next choice says so.
             Err(_) => {
                 tokio::task::yield_now().await;
