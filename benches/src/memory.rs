@@ -70,7 +70,7 @@ impl Link for MemoryLink {
             return Glance::Unfit(CloseReason::Broken);
         }
         let age = self.place.as_ref().map_or(Glance::Fit, Place::glance);
-        age.and(self.owed.glance())
+        age.and(self.owed.glance(false))
     }
 
     async fn settle(&mut self) -> bool {

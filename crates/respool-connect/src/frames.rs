@@ -386,7 +386,9 @@ impl Frames {
                 "more than {DEEPEST} collections in each other"
             ));
         }
-        if kind == b'>' && (!self.open.is_empty() || elements == 0) {
+        // What EXEC answers has those that answer a SUBSCRIBE in it.
+        let is_in_place = self.open.is_empty() || (self.open.len() == 1 && self.kind == b'*');
+        if kind == b'>' && (!is_in_place || elements == 0) {
             return violation("a pushed message that is empty, or stands inside a reply");
         }
         let is_attribute = kind == b'|';

@@ -39,6 +39,7 @@ mod runtime_watch;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
+mod transaction;
 mod upkeep;
 mod wrapped;
 
@@ -62,5 +63,6 @@ pub use reply_mode::ReplyMode;
 pub use route::Route;
 pub use runtime_watch::RuntimeWatch;
 pub use socket::{Look, Socket, SocketStream, turns_away};
+pub use transaction::{refused, send_pipeline};
 pub use upkeep::{Kept, Upkeep};
 pub use wrapped::{LaneOfPool, Slots, Wrapped};

@@ -9,7 +9,7 @@ use respool_core::{Capabilities, CloseReason, Detached, PoolConfig};
 
 use crate::{
     CloseNow, Glance, Link, Look, Opening, Owed, Parting, Place, ReplyMode, Route, Socket,
-    turns_away,
+    send_pipeline, turns_away,
 };
 
 /// A connection of the redis crate on a [`Socket`] of ours, driven by its holder's own task.
@@ -239,8 +239,7 @@ impl ConnectionLike for RedisLink {
             self.are_answered(pipeline)?;
             let replies = drive(
                 &mut self.driver,
-                self.connection
-                    .send_packed_commands(pipeline, offset, count),
+                send_pipeline(&mut self.connection, pipeline, offset, count),
             )
             .await;
             if replies.is_ok() {
@@ -272,7 +271,7 @@ impl Link for RedisLink {
             Look::Ended => Glance::Unfit(CloseReason::Broken),
             // Bytes that nobody is owed would be taken for the next request's reply (CMD-6).
             Look::Unread if !self.owed.is_any() => Glance::Unfit(CloseReason::Broken),
-            _ => age.and(self.owed.glance()),
+            look => age.and(self.owed.glance(look == Look::Unread)),
         }
     }
 

@@ -155,6 +155,23 @@ impl Socket {
         outcome
     }
 
+    /// Reads what has come, whatever the runtime knows of it: works anywhere, and where nothing has come
+    /// nobody is woken later.
+    pub fn read_without_waiting(&self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = match self.net().as_mut() {
+            Some(net) => net.stream.read(buffer),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        match &read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Poll::Pending,
+            Ok(()) if buffer.filled().len() > before || buffer.remaining() == 0 => {}
+            _ => self.ended.store(true, Ordering::Release),
+        }
+        Poll::Ready(read)
+    }
+
     /// Writes as much as there is room for, or has `context` woken when there is some.
     pub fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.with_net(|stream| stream.poll_write(context, bytes))

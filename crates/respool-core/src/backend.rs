@@ -183,6 +183,12 @@ pub trait Connection: ConnectionLike + Send + Sync {
     /// discards that reply before it lends the connection again, or replaces the connection.
     fn owe_reply(&mut self);
 
+    /// Whether a request that was given up, or got no reply in time, was certainly not sent: because it
+    /// waited for a connection in place of one that had ended before.
+    fn has_sent_nothing(&self) -> bool {
+        false
+    }
+
     /// Never lend this connection again, and close its socket now, before returning: a blocking
     /// pop that was given up takes no element afterwards only if the server sees that the
     /// connection has ended (CMD-2). Calling it again changes nothing; the first reason counts.

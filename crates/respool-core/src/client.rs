@@ -6,8 +6,8 @@ use redis::{Arg, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 use crate::pool::Guards;
 use crate::pooled_connection::not_empty;
 use crate::{
-    Blocking, CommandEffect, CommandError, Pool, PoolError, Retry, Session, SessionEffect,
-    Whereabouts, command_name, pipeline_name,
+    CommandEffect, CommandError, Pool, PoolError, Retry, Session, SessionEffect, Whereabouts,
+    command_name, pipeline_name,
 };
 
 /// The cheap handle to share between tasks: `Clone`, and a [`redis::aio::ConnectionLike`].
@@ -104,9 +104,8 @@ impl Client {
             not_empty(command)?;
             let effect = CommandEffect::of(command);
             session.note(effect.session, self.get_db());
-            is_plain &= effect.session == SessionEffect::None;
             // In a transaction nothing blocks; but the server may refuse MULTI.
-            is_plain &= effect.blocking == Blocking::No;
+            is_plain &= effect.is_plain();
             if effect.session == SessionEffect::Changes {
                 return Err(self.refusal(command));
             }

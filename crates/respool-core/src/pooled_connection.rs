@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tokio::runtime::Handle;
 use crate::command_error::{command_name, pipeline_name};
 use crate::loan::Loan;
 use crate::pool::Guards;
+use crate::unfit::executed_says_unfit;
 use crate::{
     Begun, Blocking, CloseReason, CommandEffect, CommandError, Connection, DetachedConnection,
     PoolError, Session, SessionEffect, error_says_unfit, replies_say_unfit, reply_says_unfit,
@@ -139,6 +141,8 @@ impl PooledConnection {
     fn verdict<T>(&mut self, name: &dyn Fn() -> String, outcome: Outcome<T>) -> RedisResult<T> {
         match outcome {
             Outcome::Replied(Ok(reply)) => Ok(reply),
+            // Of what a backend can't do the server hears nothing.
+            Outcome::Replied(Err(error)) if is_unsupported(&error) => Err(error),
             Outcome::Replied(Err(error)) if ends_connection(&error) => {
                 self.condemn(CloseReason::Broken);
                 // A backend that says so in the pool's words had no connection to send it on.
@@ -155,8 +159,14 @@ impl PooledConnection {
                 Err(error)
             }
             Outcome::NoReply(limit) => {
+                let connection = self.connection.as_ref();
+                let was_sent = !connection.is_some_and(|it| it.has_sent_nothing());
                 self.condemn(CloseReason::TimedOut);
-                Err(CommandError::no_reply(name(), limit).into())
+                Err(match was_sent {
+                    true => CommandError::no_reply(name(), limit),
+                    false => CommandError::lost_before(name(), no_other_within(limit)),
+                }
+                .into())
             }
         }
     }
@@ -182,6 +192,9 @@ impl ConnectionLike for PooledConnection {
                 false => self.reply_limit(effect.blocking),
             };
             let session_before = self.loan.session;
+            if effect.changes_replies && session_before.may_be_in_transaction() {
+                return Err(BREAKS_OFF.into());
+            }
             if effect.session != SessionEffect::None {
                 let database = self.get_db();
                 self.loan.session.note(effect.session, database);
@@ -229,7 +242,10 @@ impl ConnectionLike for PooledConnection {
                 }
             }
             let reply = reply?;
-            holder.retire_if_unfit(reply_says_unfit(&reply));
+            holder.retire_if_unfit(match effect.session {
+                SessionEffect::EndsTransaction => executed_says_unfit(&reply),
+                _ => reply_says_unfit(&reply),
+            });
             Ok(reply)
         })
     }
@@ -248,6 +264,7 @@ impl ConnectionLike for PooledConnection {
             }
             in_a_runtime()?;
             pipeline.cmd_iter().try_for_each(not_empty)?;
+            self.loan.session.keeps_replies(pipeline)?;
             let database = self.get_db();
             let mut limit = self.loan.response_timeout.get();
             let mut blocks = false;
@@ -268,11 +285,12 @@ impl ConnectionLike for PooledConnection {
                 has_effects |= effect.session != SessionEffect::None;
                 let is_limited = self.loan.session.is_in_transaction();
                 self.loan.session.note(effect.session, database);
-                if effect.blocking == Blocking::No || is_queued {
+                if effect.blocking == Blocking::No {
                     continue;
                 }
+                // Queued or not: the server may have refused MULTI.
                 blocks = true;
-                if !is_limited {
+                if !is_limited && !is_queued {
                     limit = match (limit, effect.blocking) {
                         (Some(limit), Blocking::For(own)) => Some(limit.saturating_add(own)),
                         _ => None,
@@ -473,8 +491,26 @@ fn is_refusal(reply: &RedisResult<Value>) -> bool {
     }
 }
 
+/// The server answers CLIENT REPLY in a transaction as it queues it, and breaks off the reply to EXEC.
+pub(crate) const BREAKS_OFF: (ErrorKind, &str) = (
+    ErrorKind::Client,
+    "not sent: CLIENT REPLY in a transaction would break off the reply to EXEC",
+);
+
 /// What waited for a message is called in an error.
 const MESSAGES: &str = "next message";
+
+fn no_other_within(limit: Duration) -> RedisError {
+    let why = format!("it had ended before, and no other was open in its place within {limit:?}");
+    io::Error::new(io::ErrorKind::TimedOut, why).into()
+}
+
+fn is_unsupported(error: &RedisError) -> bool {
+    matches!(
+        PoolError::find_in(error),
+        Some(PoolError::Unsupported { .. })
+    )
+}
 
 /// Whether an error leaves the connection in a state that nobody knows.
 fn ends_connection(error: &RedisError) -> bool {

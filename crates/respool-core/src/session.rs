@@ -6,7 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::{Arg, Cmd};
+use redis::{Arg, Cmd, Pipeline, RedisResult};
+
+use crate::pooled_connection::BREAKS_OFF;
 
 /// What a command does to its session, and whether it waits at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,11 @@ pub struct CommandEffect {
     pub session: SessionEffect,
     /// Whether it waits at the server.
     pub blocking: Blocking,
+    /// Whether it may be what those wait for who came before it, as SCRIPT KILL is: it must not wait
+    /// behind them.
+    pub frees_others: bool,
+    /// Whether it is CLIENT REPLY, which has no place in a transaction: the reply to EXEC would break off.
+    pub changes_replies: bool,
 }
 
 /// What a command leaves behind on its connection.
@@ -52,6 +59,8 @@ impl CommandEffect {
     const PLAIN: CommandEffect = CommandEffect {
         session: SessionEffect::None,
         blocking: Blocking::No,
+        frees_others: false,
+        changes_replies: false,
     };
 
     /// Looks `command` up by its name and, where that decides, its arguments. Unknown commands are
@@ -71,8 +80,8 @@ impl CommandEffect {
         }
     }
 
-    /// Whether the command neither waits nor leaves anything behind, so that it may share its
-    /// connection with others' commands.
+    /// Whether the command neither waits nor leaves anything behind, nor is waited for by others, so
+    /// that it may share its connection with their commands.
     pub fn is_plain(&self) -> bool {
         *self == Self::PLAIN
     }
@@ -80,6 +89,13 @@ impl CommandEffect {
     fn session(session: SessionEffect) -> Self {
         CommandEffect {
             session,
+            ..Self::PLAIN
+        }
+    }
+
+    fn freeing(others: bool) -> Self {
+        CommandEffect {
+            frees_others: others,
             ..Self::PLAIN
         }
     }
@@ -138,6 +154,23 @@ impl Session {
     /// Whether what is sent is queued until EXEC, as far as is known.
     pub(crate) fn is_in_transaction(&self) -> bool {
         self.0 & (Self::IN_TRANSACTION | Self::DOUBTFUL) == Self::IN_TRANSACTION
+    }
+
+    /// Whether that may be so.
+    pub(crate) fn may_be_in_transaction(&self) -> bool {
+        self.0 & Self::IN_TRANSACTION != 0
+    }
+
+    /// Refuses `pipeline` where it has CLIENT REPLY in a transaction that was begun by hand.
+    pub(crate) fn keeps_replies(mut self, pipeline: &Pipeline) -> RedisResult<()> {
+        for command in pipeline.cmd_iter() {
+            let effect = CommandEffect::of(command);
+            if effect.changes_replies && self.may_be_in_transaction() {
+                return Err(BREAKS_OFF.into());
+            }
+            self.note(effect.session, 0);
+        }
+        Ok(())
     }
 
     /// The server refused MULTI, or something in a pipeline, which may have been that.
@@ -208,21 +241,36 @@ fn lookup<'a>(name: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> Com
         | b"READWRITE" | b"ASKING" | b"SYNC" | b"PSYNC" | b"REPLCONF" => {
             CommandEffect::session(SessionEffect::Changes)
         }
-        b"CLIENT" => subcommand(
-            arguments.next(),
-            &[
-                b"SETNAME",
-                b"SETINFO",
-                b"REPLY",
-                b"TRACKING",
-                b"CACHING",
-                b"NO-EVICT",
-                b"NO-TOUCH",
-                b"IMPORT-SOURCE",
-                b"CAPA",
-            ],
-        ),
-        b"SCRIPT" => subcommand(arguments.next(), &[b"DEBUG"]),
+        b"CLIENT" => {
+            let subcommand = arguments.next();
+            CommandEffect {
+                frees_others: is_one_of(subcommand, &[b"UNPAUSE", b"KILL", b"UNBLOCK"]),
+                changes_replies: is_one_of(subcommand, &[b"REPLY"]),
+                ..changing_with(
+                    subcommand,
+                    &[
+                        b"SETNAME",
+                        b"SETINFO",
+                        b"REPLY",
+                        b"TRACKING",
+                        b"CACHING",
+                        b"NO-EVICT",
+                        b"NO-TOUCH",
+                        b"IMPORT-SOURCE",
+                        b"CAPA",
+                    ],
+                )
+            }
+        }
+        b"SCRIPT" => {
+            let subcommand = arguments.next();
+            CommandEffect {
+                frees_others: is_one_of(subcommand, &[b"KILL"]),
+                ..changing_with(subcommand, &[b"DEBUG"])
+            }
+        }
+        b"FUNCTION" => CommandEffect::freeing(is_one_of(arguments.next(), &[b"KILL"])),
+        b"SHUTDOWN" => CommandEffect::freeing(true),
         _ => CommandEffect::PLAIN,
     }
 }
@@ -242,16 +290,14 @@ fn number(text: &[u8]) -> Option<i64> {
     (number.to_string() == text).then_some(number)
 }
 
-fn subcommand(name: Option<&[u8]>, changing: &[&[u8]]) -> CommandEffect {
-    let changes = name.is_some_and(|name| {
-        changing
-            .iter()
-            .any(|candidate| name.eq_ignore_ascii_case(candidate))
-    });
-    if changes {
-        CommandEffect::session(SessionEffect::Changes)
-    } else {
-        CommandEffect::PLAIN
+fn is_one_of(name: Option<&[u8]>, words: &[&[u8]]) -> bool {
+    name.is_some_and(|name| words.iter().any(|word| name.eq_ignore_ascii_case(word)))
+}
+
+fn changing_with(subcommand: Option<&[u8]>, changing: &[&[u8]]) -> CommandEffect {
+    match is_one_of(subcommand, changing) {
+        true => CommandEffect::session(SessionEffect::Changes),
+        false => CommandEffect::PLAIN,
     }
 }
 
@@ -328,6 +374,22 @@ mod tests {
             );
         }
         assert!(CommandEffect::of(cmd("CLIENT").arg("ID")).is_plain());
+    }
+
+    #[test]
+    fn what_ends_the_waiting_of_others_shares_no_connection_with_them() {
+        for words in ["SCRIPT KILL", "function kill", "CLIENT unpause", "SHUTDOWN"] {
+            let mut command = Cmd::new();
+            command.arg(words.split(' ').collect::<Vec<_>>());
+            let effect = CommandEffect::of(&command);
+            assert!(effect.frees_others && !effect.is_plain(), "{words}");
+            assert_eq!(effect.session, SessionEffect::None, "{words}");
+        }
+        for words in ["SCRIPT LOAD", "FUNCTION LIST", "CLIENT ID"] {
+            let mut command = Cmd::new();
+            command.arg(words.split(' ').collect::<Vec<_>>());
+            assert!(CommandEffect::of(&command).is_plain(), "{words}");
+        }
     }
 
     #[test]

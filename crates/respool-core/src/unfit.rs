@@ -1,5 +1,7 @@
 use redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
 
+use crate::{CommandEffect, SessionEffect};
+
 /// Whether a reply says that its node no longer serves: after a failover, while it loads its data
 /// (LIFE-7). For authors of backends.
 pub fn reply_says_unfit(reply: &Value) -> bool {
@@ -9,13 +11,23 @@ pub fn reply_says_unfit(reply: &Value) -> bool {
     }
 }
 
-/// The same of a pipeline's replies. What EXEC returns has the replies of the commands in it.
-pub fn replies_say_unfit(pipeline: &Pipeline, replies: &[Value]) -> bool {
-    replies.iter().any(|reply| match reply {
-        Value::Array(executed) if pipeline.is_transaction() => {
-            executed.iter().any(reply_says_unfit)
-        }
+/// The same of what EXEC returns, which has the replies of the commands in it.
+pub(crate) fn executed_says_unfit(reply: &Value) -> bool {
+    match reply {
+        Value::Array(executed) => executed.iter().any(reply_says_unfit),
         reply => reply_says_unfit(reply),
+    }
+}
+
+/// The same of a pipeline's replies, also where it has an EXEC of its own.
+pub fn replies_say_unfit(pipeline: &Pipeline, replies: &[Value]) -> bool {
+    let ends_transaction =
+        |command| CommandEffect::of(command).session == SessionEffect::EndsTransaction;
+    // Which reply is whose is not looked for: CLIENT REPLY takes some away.
+    let executes = pipeline.is_transaction() || pipeline.cmd_iter().any(ends_transaction);
+    replies.iter().any(|reply| match executes {
+        true => executed_says_unfit(reply),
+        false => reply_says_unfit(reply),
     })
 }
 

@@ -232,7 +232,8 @@ impl Link for StockLink {
             return Glance::Unfit(CloseReason::Broken);
         }
         let age = self.place.as_ref().map_or(Glance::Fit, Place::glance);
-        age.and(self.owed.glance())
+        // What has come was read by the driver, which tells nobody.
+        age.and(self.owed.glance(true))
     }
 
     /// By the stock manager's own check, a PING.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
-use respool_connect::{Dialler, LaneOfPool, Ledger, Link, RedisDial};
+use respool_connect::{Dialler, LaneOfPool, Ledger, Link, RedisDial, send_pipeline};
 use respool_core::{
     CloseReason, CommandError, Deadline, Lane, PoolConfig, PoolError, TimeoutKind, Whereabouts,
 };
@@ -356,9 +356,7 @@ impl Lane for LanesHandle {
         Box::pin(self.lanes.send(
             || respool_core::pipeline_name(pipeline),
             async move |mut connection| {
-                connection
-                    .send_packed_commands(pipeline, offset, count)
-                    .await
+                send_pipeline(&mut connection, pipeline, offset, count).await
             },
             |replies| respool_core::replies_say_unfit(pipeline, replies),
         ))

@@ -5,9 +5,9 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
-use respool_connect::{Glance, Look, Owed, Parting, Place, Socket};
-use respool_core::{Begun, CloseReason, Connection, Detached, PoolError, telling_refusal};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use respool_connect::{Glance, Look, Owed, Parting, Place, Socket, refused};
+use respool_core::{Begun, CloseReason, Connection, Detached, PoolError};
 
 use crate::clock::Tick;
 use crate::shared::Shared;
@@ -71,8 +71,9 @@ impl NativeConnection {
         self.is_unused = true;
     }
 
-    /// Whether it may be handed out. Costs a system call.
-    pub(crate) fn glance(&self) -> Glance {
+    /// Whether it may be handed out. Costs a system call, and where it is owed replies those that read
+    /// what has come of them.
+    pub(crate) fn glance(&mut self) -> Glance {
         if self.condemned || self.wire.is_lost() {
             return Glance::Unfit(CloseReason::Broken);
         }
@@ -87,7 +88,16 @@ impl NativeConnection {
             Look::Ended => Glance::Unfit(CloseReason::Broken),
             // Bytes that nobody is owed would be taken for the next request's reply (CMD-6).
             Look::Unread if !self.wire.is_owed() => Glance::Unfit(CloseReason::Broken),
-            _ if self.wire.is_owed() => age.and(self.owed.glance()).and(Glance::Unsettled),
+            Look::Unread if self.wire.discard_what_is_there(MOST_TO_DISCARD) => {
+                self.owed.settled();
+                self.wire.settled();
+                age
+            }
+            _ if self.wire.is_lost() => Glance::Unfit(CloseReason::Broken),
+            look if self.wire.is_owed() => {
+                let owed = self.owed.glance(look == Look::Unread);
+                age.and(owed).and(Glance::Unsettled)
+            }
             _ => age,
         }
     }
@@ -214,6 +224,11 @@ impl NativeConnection {
         self.place = Some(place);
         self.owed.settled();
         self.wire.prepare()
+    }
+
+    /// Whether it is owed replies, and not merely to be asked whether it is well.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.wire.is_owed()
     }
 
     /// Takes leave of the socket, and of its place in the ledger.
@@ -376,6 +391,11 @@ impl Connection for NativeConnection {
         self.owed.owe();
     }
 
+    fn has_sent_nothing(&self) -> bool {
+        // It has parted with one that had ended, and has no other yet.
+        self.counts && self.place.is_none()
+    }
+
     fn condemn(&mut self, reason: CloseReason) {
         self.condemned = true;
         if let Some(place) = &mut self.place {
@@ -411,34 +431,4 @@ impl Drop for NativeConnection {
 
 pub(crate) fn is_empty(command: &Cmd) -> bool {
     command.args_iter().next().is_none()
-}
-
-/// What becomes of a transaction of which something was refused before EXEC: each with how many
-/// replies came before it.
-pub(crate) fn refused(refusals: impl IntoIterator<Item = (usize, Value)>) -> Option<RedisError> {
-    let mut refusals = refusals.into_iter();
-    let (index, first) = refusals.next()?;
-    if index == 0 {
-        // MULTI itself: what follows it was executed, command by command.
-        return first.extract_error().err();
-    }
-    let rest = refusals.map(|(_, refusal)| refusal);
-    telling_refusal(std::iter::once(first).chain(rest)).map(aborted)
-}
-
-/// What EXEC would say of a transaction that was refused, with the first refusal as its cause, in the
-/// words that the server itself has for it.
-fn aborted(refusal: Value) -> RedisError {
-    let Value::ServerError(cause) = &refusal else {
-        return (redis::ErrorKind::Client, "a transaction was refused").into();
-    };
-    let cause = match cause.details() {
-        Some(details) => format!("{} {details}", cause.code()),
-        None => cause.code().to_owned(),
-    };
-    let line = format!("-EXECABORT Transaction discarded because of: {cause}\r\n");
-    redis::parse_redis_value(line.as_bytes())
-        .and_then(Value::extract_error)
-        .err()
-        .unwrap_or_else(|| (redis::ErrorKind::Client, "a transaction was refused", cause).into())
 }

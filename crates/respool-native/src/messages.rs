@@ -21,6 +21,9 @@ pub(crate) struct Messages {
     subscriptions: VecDeque<Subscription>,
     /// Answers that came since the gates were opened.
     answered: u64,
+    /// To how many channels and patterns, and to how many channels of shards, the connection is subscribed
+    /// as far as was confirmed. Under RESP2 only a subscriber gets messages.
+    subscribed: [i64; 2],
     on_push: Option<PushHandler>,
 }
 
@@ -46,6 +49,7 @@ impl Messages {
             are_pushed: false,
             subscriptions: VecDeque::new(),
             answered: 0,
+            subscribed: [0; 2],
             on_push,
         }
     }
@@ -130,14 +134,48 @@ impl Messages {
             Some((word, channel)) => awaited.is_some_and(|it| it.is_confirmed_by(word, channel)),
             None => !self.is_message(value),
         };
+        let is_awaited = awaited.is_some();
+        self.note_confirmations(value);
         if !answers || owed == 0 {
             return false;
         }
+        match value {
+            // Only RESP3 has these, and nothing was sent since that could have changed it.
+            Value::Map(_) if owed == 1 => self.are_pushed = true,
+            Value::SimpleString(status) if status == "RESET" => self.subscribed = [0; 2],
+            _ => {}
+        }
         // A refusal answers it as well, and so does QUEUED.
-        if awaited.is_some() {
+        if is_awaited {
             self.subscriptions.pop_front();
         }
         self.answered += 1;
+        true
+    }
+
+    /// Keeps count of what is subscribed to, also where EXEC answers with what confirms that.
+    fn note_confirmations(&mut self, value: &Value) {
+        if self.note_confirmation(value) {
+            return;
+        }
+        if let Value::Array(executed) = value {
+            for reply in executed {
+                self.note_confirmation(reply);
+            }
+        }
+    }
+
+    fn note_confirmation(&mut self, value: &Value) -> bool {
+        let Some((word, _)) = self.confirmation(value) else {
+            return false;
+        };
+        let is_of_shards = usize::from(matches!(word, b"ssubscribe" | b"sunsubscribe"));
+        let (Value::Push { data: parts, .. } | Value::Array(parts)) = value else {
+            return false;
+        };
+        if let Some(Value::Int(count)) = parts.last() {
+            self.subscribed[is_of_shards] = *count;
+        }
         true
     }
 
@@ -162,12 +200,14 @@ impl Messages {
     /// both protocols.
     fn is_message(&self, value: &Value) -> bool {
         match value {
-            Value::Array(parts) if !self.are_pushed => match parts.first() {
-                Some(Value::BulkString(kind)) => {
-                    matches!(kind.as_slice(), b"message" | b"pmessage" | b"smessage")
+            Value::Array(parts) if !self.are_pushed && self.subscribed != [0; 2] => {
+                match parts.first() {
+                    Some(Value::BulkString(kind)) => {
+                        matches!(kind.as_slice(), b"message" | b"pmessage" | b"smessage")
+                    }
+                    _ => false,
                 }
-                _ => false,
-            },
+            }
             Value::SimpleString(line) => is_of_monitor(line),
             Value::Push { .. } => true,
             _ => false,
@@ -284,9 +324,31 @@ mod tests {
         assert!(messages.is_answer(&subscribed, 1));
         let lists = ["message a", "subscribe a"].map(confirmed);
         assert!(lists.iter().all(|list| messages.is_answer(list, 1)));
-        // It may be RESP2 that the server speaks then.
+        // It may be RESP2 that the server speaks then, until it answers as only RESP3 does.
         messages.note_command(cmd("HELLO").arg(2), Some(0));
         assert!(!lists.iter().any(|list| messages.is_answer(list, 1)));
+        assert!(messages.is_answer(&Value::Map(Vec::new()), 1));
+        assert!(lists.iter().all(|list| messages.is_answer(list, 1)));
+    }
+
+    #[test]
+    fn only_a_subscriber_gets_messages() {
+        let mut messages = Messages::new(None);
+        messages.note_command(cmd("SUBSCRIBE").arg("a"), Some(0));
+        let list = confirmed("message a text");
+        assert!(messages.is_answer(&confirmed("subscribe a"), 1));
+        assert!(!messages.is_answer(&list, 1));
+        messages.note_command(&cmd("UNSUBSCRIBE"), Some(0));
+        let none_left = Value::Array(vec![
+            Value::BulkString("unsubscribe".into()),
+            Value::BulkString("a".into()),
+            Value::Int(0),
+        ]);
+        assert!(messages.is_answer(&none_left, 1));
+        assert!(messages.is_answer(&list, 1));
+        // By way of EXEC.
+        assert!(messages.is_answer(&Value::Array(vec![confirmed("subscribe b")]), 1));
+        assert!(!messages.is_answer(&list, 1));
     }
 
     #[test]

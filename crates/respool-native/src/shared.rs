@@ -22,6 +22,9 @@ const LONGEST_TICK: Duration = Duration::from_millis(20);
 /// some more, for a runtime that nobody drives.
 const ROUSED: usize = 32;
 
+/// How many idle connections that have to be settled are passed over for one that hasn't.
+const MOST_UNSETTLED: usize = 3;
+
 /// What the pool and its connections share.
 ///
 /// Idle connections hold it and it holds them: closing the pool, which its last handle does, lets
@@ -149,25 +152,35 @@ impl Shared {
         Some(connection)
     }
 
-    /// An idle connection that can be handed out as it is, `connection` if it is one.
+    /// An idle connection that can be handed out as it is, `connection` if it is one. Those that are to be
+    /// settled first stay idle; it looks at a few of them at most.
     pub(crate) fn fit(
         &self,
         mut connection: Box<NativeConnection>,
     ) -> Option<Box<NativeConnection>> {
-        loop {
+        let mut unsettled = Vec::new();
+        let fit = loop {
             match connection.glance() {
                 Glance::Fit => {
                     connection.lend();
-                    return Some(connection);
+                    break Some(connection);
                 }
                 Glance::Unfit(reason) => connection.end(reason),
-                Glance::Unsettled => {
-                    Shared::take_back(connection);
-                    return None;
-                }
+                Glance::Unsettled => unsettled.push(connection),
             }
-            connection = self.pop()?;
+            if unsettled.len() > MOST_UNSETTLED {
+                break None;
+            }
+            match self.pop() {
+                Some(next) => connection = next,
+                None => break None,
+            }
+        };
+        // The warm end stays where it was.
+        for connection in unsettled.into_iter().rev() {
+            Shared::take_back(connection);
         }
+        fit
     }
 
     /// Takes back a connection that is fit: to whoever waits first, or to the idle ones.

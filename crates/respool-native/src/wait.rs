@@ -1,4 +1,5 @@
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -175,29 +176,31 @@ impl Shared {
         first: Option<Box<NativeConnection>>,
         deadline: Deadline,
     ) -> Result<Box<NativeConnection>, PoolError> {
-        let mut at_head = first.is_some();
-        let mut first = Held(first);
+        let mut held = Held(first);
+        if held.0.is_none() {
+            held = Held(Some(self.wait(deadline).await?));
+        }
         loop {
-            let mut held = match first.0.take() {
-                Some(connection) => Held(Some(connection)),
-                None => Held(Some(self.wait(at_head, deadline).await?)),
-            };
-            at_head = true;
-            match held.glance() {
-                Glance::Fit => {}
-                Glance::Unfit(reason) => {
-                    held.end(reason);
-                    continue;
-                }
+            let unfit = match held.glance() {
+                Glance::Fit => None,
+                Glance::Unfit(reason) => Some(reason),
                 Glance::Unsettled => {
+                    // One that is fit costs no wait.
+                    if held.is_owed()
+                        && let Some(other) = self.pop().and_then(|other| self.fit(other))
+                    {
+                        return Ok(other);
+                    }
                     // Dropped here: it goes back and is settled by whoever takes it next.
-                    if !held.settle().await {
-                        held.end(CloseReason::TimedOut);
-                        continue;
+                    match held.settle().await {
+                        true => None,
+                        false => Some(CloseReason::TimedOut),
                     }
                 }
-            }
-            if let Some(mut connection) = held.0.take() {
+            };
+            if let Some(reason) = unfit {
+                held = Held(Some(self.wait_in_place_of(held, reason, deadline).await?));
+            } else if let Some(mut connection) = held.0.take() {
                 connection.lend();
                 return Ok(connection);
             }
@@ -206,16 +209,45 @@ impl Shared {
 
     async fn wait(
         self: &Arc<Self>,
-        at_head: bool,
         deadline: Deadline,
     ) -> Result<Box<NativeConnection>, PoolError> {
-        let waiting = Waiting {
+        let waiting = self.waiting(false, deadline);
+        self.given(waiting.await?, deadline)
+    }
+
+    /// Waits for another connection than the one that he holds, which ends. He is the first in line before
+    /// there is room for another: nobody who came later has it before him (GET-4).
+    async fn wait_in_place_of(
+        self: &Arc<Self>,
+        mut held: Held,
+        reason: CloseReason,
+        deadline: Deadline,
+    ) -> Result<Box<NativeConnection>, PoolError> {
+        let mut waiting = pin!(self.waiting(true, deadline));
+        let joined = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
+        held.end(reason);
+        let word = match joined {
+            Poll::Ready(word) => word?,
+            Poll::Pending => waiting.await?,
+        };
+        self.given(word, deadline)
+    }
+
+    fn waiting(self: &Arc<Self>, at_head: bool, deadline: Deadline) -> Waiting<'_> {
+        Waiting {
             shared: self,
             place: None,
             at_head,
             deadline,
-        };
-        match waiting.await? {
+        }
+    }
+
+    fn given(
+        &self,
+        word: Word<Box<NativeConnection>>,
+        deadline: Deadline,
+    ) -> Result<Box<NativeConnection>, PoolError> {
+        match word {
             Word::Given(connection) => Ok(connection),
             Word::Failed(error) => Err((*error).into()),
             Word::Closed => Err(PoolError::Closed),
@@ -228,9 +260,15 @@ impl Shared {
 struct Held(Option<Box<NativeConnection>>);
 
 impl Held {
-    fn glance(&self) -> Glance {
-        let connection = self.0.as_ref();
+    fn glance(&mut self) -> Glance {
+        let connection = self.0.as_mut();
         connection.map_or(Glance::Unfit(CloseReason::Broken), |it| it.glance())
+    }
+
+    fn is_owed(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|connection| connection.is_owed())
     }
 
     async fn settle(&mut self) -> bool {

@@ -178,6 +178,9 @@ impl Wire {
 
     #[cold]
     fn shrink(&mut self) {
+        if self.large.is_none() {
+            self.start_over();
+        }
         if self.input.len() > SMALL && self.read <= SMALL {
             self.input.truncate(SMALL);
             self.input.shrink_to_fit();

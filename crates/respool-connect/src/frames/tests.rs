@@ -137,7 +137,8 @@ fn what_is_malformed_is_refused_wherever_a_read_ends() {
         ("_x\r\n", "line end"),
         (",1 2\r\n", "number"),
         (">0\r\n", "pushed"),
-        ("*1\r\n>1\r\n+a\r\n", "pushed"),
+        ("%1\r\n+key\r\n>1\r\n+a\r\n", "pushed"),
+        ("*1\r\n*1\r\n>1\r\n+a\r\n", "pushed"),
         ("*1\r\nx", "begins with 'x'"),
     ] {
         assert!(

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisFuture, RedisResult, Value};
+use respool_connect::refused;
 use respool_core::{
     CloseReason, CommandError, Deadline, Lane as SharedLane, PoolError, TimeoutKind, Whereabouts,
 };
@@ -17,7 +18,6 @@ use super::request::{Asked, Request};
 use super::traffic::{Patience, Size, Traffic, Way};
 use super::unsent::LARGE;
 use crate::backend::Native;
-use crate::connection::refused;
 
 /// How long a newcomer waits for a lane to be opened beside those that are held up. Longer, and it
 /// may as well wait with their commands.

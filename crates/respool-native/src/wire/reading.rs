@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use redis::{RedisResult, Value};
-use respool_connect::{Ended, Violation, decode};
+use respool_connect::{Ended, Socket, Violation, decode};
 use tokio::io::ReadBuf;
 
 use super::large::Large;
@@ -14,6 +14,14 @@ use super::{Whole, Wire};
 impl Wire {
     /// Reads once. Ready: something came, or the connection is lost.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.read_by(|socket, buffer| socket.poll_read(context, buffer))
+    }
+
+    #[inline]
+    fn read_by(
+        &mut self,
+        read: impl FnOnce(&Socket, &mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<()> {
         if self.large.is_none() {
             self.make_room();
         }
@@ -22,7 +30,7 @@ impl Wire {
             None => &mut self.input[self.read..],
         };
         let mut buffer = ReadBuf::new(room);
-        let outcome = ready!(self.socket.poll_read(context, &mut buffer));
+        let outcome = ready!(read(&self.socket, &mut buffer));
         let count = buffer.filled().len();
         match outcome {
             Ok(()) if count == 0 => self.lose(&io::ErrorKind::UnexpectedEof.into()),
@@ -56,19 +64,34 @@ impl Wire {
 
     /// Reads all that has come, whether the runtime knows of it or not, without waiting for more.
     pub(super) fn read_what_is_there(&mut self) {
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        self.socket.read_now();
-        while self.lost.is_none() && self.poll_read(&mut context).is_ready() {}
+        while self.lost.is_none() && self.read_at_once().is_ready() {}
+    }
+
+    fn read_at_once(&mut self) -> Poll<()> {
+        self.read_by(Socket::read_without_waiting)
+    }
+
+    /// Discards what is owed as far as it has come, without waiting, up to `most` bytes. Says whether that
+    /// was all.
+    pub(crate) fn discard_what_is_there(&mut self, most: u64) -> bool {
+        while self.owed > 0 && self.lost.is_none() && self.burden() <= most {
+            match self.take_whole() {
+                Ok(Some((_, true))) => self.owed = self.owed.saturating_sub(1),
+                Ok(Some((message, false))) => {
+                    if !self.messages.keep(message) {
+                        self.violate(Violation::too_many_messages());
+                    }
+                }
+                Ok(None) if self.read_at_once().is_ready() => {}
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        self.owed == 0 && self.lost.is_none()
     }
 
     /// Room for at least one byte more: at the front where replies were taken, or in a larger buffer.
     fn make_room(&mut self) {
-        if self.taken == self.read {
-            self.taken = 0;
-            self.followed = 0;
-            self.began = 0;
-            self.read = 0;
-        }
+        self.start_over();
         if self.read < self.input.len() {
             return;
         }
@@ -80,6 +103,16 @@ impl Wire {
             self.taken = 0;
         } else {
             self.input.resize(2 * self.input.len(), 0);
+        }
+    }
+
+    /// At the front of the buffer, if all that was read was taken.
+    pub(super) fn start_over(&mut self) {
+        if self.taken == self.read {
+            self.taken = 0;
+            self.followed = 0;
+            self.began = 0;
+            self.read = 0;
         }
     }
 

@@ -126,3 +126,51 @@ fn a_reply_is_read_outside_of_the_runtime_on_which_it_was_asked_for() {
     };
     assert_eq!(outcome.unwrap(), b"x");
 }
+
+/// Two connections, of which the one that came back last is owed a reply that doesn't come.
+async fn one_of_two_is_owed() -> (RedisServer, FaultProxy, Pool, u64) {
+    let server = RedisServer::start().await.unwrap();
+    let proxy = FaultProxy::start(server.address()).await.unwrap();
+    let pool = pool_of(&proxy.url(), 2);
+    let mut fit = pool.get().await.unwrap();
+    let mut owed = pool.get().await.unwrap();
+    let id = id_of(&mut fit).await;
+    id_of(&mut owed).await;
+    proxy.stall();
+    {
+        let mut command = cmd("ECHO");
+        let given_up = command.arg("given up").query_async::<String>(&mut owed);
+        begin(pin!(given_up)).await;
+    }
+    drop(fit);
+    drop(owed);
+    (server, proxy, pool, id)
+}
+
+#[tokio::test]
+async fn whoever_comes_is_given_one_that_is_fit_before_one_that_has_to_be_settled() {
+    let (_server, proxy, pool, id) = one_of_two_is_owed().await;
+    let got = pool.get().await.unwrap();
+    assert!(pool.try_get().is_none(), "the other is still owed a reply");
+    drop(got);
+    let mut tried = pool.try_get().expect("one is fit");
+    proxy.resume();
+    assert_eq!(id_of(&mut tried).await, id);
+}
+
+#[test]
+fn what_was_owed_and_has_come_keeps_nobody_from_trying_outside_any_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (_server, proxy, pool, _) = runtime.block_on(one_of_two_is_owed());
+    let fit = pool.try_get().expect("one is fit");
+    assert!(pool.try_get().is_none(), "the other is still owed a reply");
+    runtime.block_on(async {
+        proxy.resume();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    });
+    assert!(pool.try_get().is_some(), "its reply is there");
+    drop(fit);
+}

@@ -313,3 +313,39 @@ async fn messages_of_a_detached_connection_end_with_its_error_and_outlive_the_po
     assert!(messages.next().await.unwrap().is_err());
     assert!(messages.next().await.is_none());
 }
+
+#[tokio::test]
+async fn who_is_subscribed_to_nothing_any_more_gets_lists_that_look_like_messages() {
+    let server = RedisServer::start().await.unwrap();
+    let push = ["RPUSH", "list", "message", "news", "text"];
+    server.command(&push).await.unwrap();
+    let list = ["message", "news", "text"];
+    for protocol in PROTOCOLS {
+        let pool = pool_by(&server, protocol).await;
+        let mut connection = pool.get().await.unwrap();
+        send(&mut connection, &["SUBSCRIBE", "news"]).await;
+        send(&mut connection, &["UNSUBSCRIBE", "news"]).await;
+        let found: Vec<String> = connection.lrange("list", 0, -1).await.unwrap();
+        assert_eq!(found, list, "{protocol}");
+        // The server may change its words while somebody is subscribed.
+        send(&mut connection, &["HELLO", "3"]).await;
+        send(&mut connection, &["SUBSCRIBE", "news"]).await;
+        let found: Vec<String> = connection.lrange("list", 0, -1).await.unwrap();
+        assert_eq!(found, list, "{protocol}, then HELLO 3");
+    }
+}
+
+#[tokio::test]
+async fn who_subscribes_in_a_transaction_gets_what_is_published_in_either_protocol() {
+    let server = RedisServer::start().await.unwrap();
+    for protocol in PROTOCOLS {
+        let pool = pool_by(&server, protocol).await;
+        let mut connection = pool.get().await.unwrap();
+        for words in [&["MULTI"][..], &["SUBSCRIBE", "news"], &["EXEC"]] {
+            send(&mut connection, words).await;
+        }
+        publish(&server, "text").await;
+        let message = connection.next_message().await;
+        assert_eq!(words(&message), ["message", "news", "text"], "{protocol}");
+    }
+}

@@ -99,6 +99,30 @@ async fn a_first_command_for_which_no_connection_can_be_opened_was_not_executed(
 }
 
 #[tokio::test]
+async fn a_first_command_whose_time_ran_out_before_there_was_a_connection_was_not_executed() {
+    let server = RedisServer::start().await.unwrap();
+    let url = format!("{}?response_timeout=300ms", server.url());
+    for in_one in [false, true] {
+        let pool = pool_of(&url, 1);
+        let (mut connection, id) = used_a_moment_ago(&pool).await;
+        kill(&server, id).await;
+        server.pause();
+        let error = match in_one {
+            false => echo(&mut connection, "late").await.unwrap_err(),
+            true => {
+                let mut pipeline = redis::pipe();
+                pipeline.cmd("ECHO").arg("late");
+                let replies = pipeline.query_async::<Vec<String>>(&mut connection);
+                replies.await.unwrap_err()
+            }
+        };
+        server.resume();
+        let error = CommandError::find_in(&error).unwrap();
+        assert!(!error.may_have_been_executed(), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_first_command_after_close_on_a_connection_that_had_ended_was_not_executed() {
     let server = RedisServer::start().await.unwrap();
     let pool = pool_of(&server.url(), 1);

@@ -164,3 +164,30 @@ async fn the_next_holder_is_answered_whatever_mode_the_last_one_left() {
     }
     assert_eq!(pool.status().closed.of(CloseReason::SessionChanged), 2);
 }
+
+#[tokio::test]
+async fn in_a_transaction_that_was_begun_by_hand_it_is_refused_unsent() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let mut connection = pool.get().await.unwrap();
+    let () = cmd("MULTI").query_async(&mut connection).await.unwrap();
+    let mut skip = cmd("CLIENT");
+    skip.arg("REPLY").arg("SKIP");
+    let refused = skip
+        .query_async::<Value>(&mut connection)
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("not sent"), "{refused}");
+    set(&mut connection, "queued").await;
+    let executed: Vec<String> = cmd("EXEC").query_async(&mut connection).await.unwrap();
+    assert_eq!(executed, ["OK"]);
+
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("MULTI").add_command(skip).cmd("EXEC");
+    let refused = pipeline
+        .query_async::<Value>(&mut connection)
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("not sent"), "{refused}");
+    assert_eq!(echo(&mut connection, "own").await.unwrap(), "own");
+}

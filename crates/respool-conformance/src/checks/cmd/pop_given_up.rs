@@ -87,6 +87,9 @@ pub(crate) fn a_pop_given_up_takes_nothing(trial: &Trial) -> Finding {
         let (cancelled, timed_out) = tokio::join!(cancelled_pops(trial), timed_out_pop(trial));
         let cancelled = cancelled?;
         timed_out.map_err(|broken| broken.in_case("after a time-out"))?;
+        pop_of_a_refused_transaction(trial)
+            .await
+            .map_err(|broken| broken.in_case("in a transaction whose MULTI is refused"))?;
         Ok(format!(
             "{cancelled} given up and 1 timed out; none took an element afterwards"
         ))
@@ -107,6 +110,41 @@ async fn cancelled_pops(trial: &Trial) -> Result<usize, Broken> {
     }
     lost_nothing(&pool).await?;
     Ok(number)
+}
+
+/// Without its MULTI the server carries out what was meant to be queued.
+async fn pop_of_a_refused_transaction(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    run(
+        &server,
+        "ACL SETUSER hasty on >hasty ~* &* +@all -multi",
+        "",
+    )
+    .await?;
+    let url = server.url().replace("redis://", "redis://hasty:hasty@");
+    let pool = trial.pool(trial.config(&url))?;
+    let pop = list("BLPOP {key} 0");
+    for shared in [false, true] {
+        let key = format!("refused:{shared}");
+        let mut transaction = pipe();
+        transaction.atomic().add_command(command(pop.wait, &key));
+        let blocked = until_blocked(&server, 1);
+        match shared {
+            false => {
+                let mut connection = pool.get().await?;
+                let given_up = transaction.query_async::<Value>(&mut connection);
+                drop_while(given_up, blocked).await?;
+            }
+            true => {
+                let mut client = pool.client();
+                let given_up = transaction.query_async::<Value>(&mut client);
+                drop_while(given_up, blocked).await?;
+            }
+        }
+        until_nobody_is_blocked(&server).await?;
+        push_and_take(&server, &pop, &key).await?;
+    }
+    Ok(())
 }
 
 async fn give_up(

@@ -2,7 +2,7 @@ use std::thread;
 use std::time::Duration;
 
 use redis::{RedisResult, Value, cmd, pipe};
-use respool_core::{CommandError, Pool};
+use respool_core::{CommandError, Pool, PoolError, PooledConnection};
 use respool_testserver::{Answer, Script, ScriptedServer};
 use tokio::runtime::Builder;
 
@@ -372,10 +372,13 @@ async fn monitoring(trial: &Trial) -> Result<(), Broken> {
     for protocol in ["resp2", "resp3"] {
         let url = format!("redis://{}/0?protocol={protocol}", server.address());
         let pool = trial.pool(trial.config(&url))?;
+        let mut monitor = pool.get().await?;
         if !pool.capabilities().messages {
+            if !pool.is_bare() {
+                messages_are_refused(&mut monitor).await?;
+            }
             continue;
         }
-        let mut monitor = pool.get().await?;
         let mut worker = pool.get().await?;
         let () = cmd("MONITOR").query_async(&mut monitor).await?;
         for number in 0..100 {
@@ -384,6 +387,18 @@ async fn monitoring(trial: &Trial) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+/// By name, and at no cost to the connection.
+async fn messages_are_refused(connection: &mut PooledConnection) -> Result<(), Broken> {
+    let outcome = connection.next_message().await;
+    let refusal = outcome.as_ref().err().and_then(PoolError::find_in);
+    ensure!(
+        matches!(refusal, Some(PoolError::Unsupported { .. })),
+        expected: "next_message to be refused as unsupported",
+        seen: "{outcome:?}"
+    );
+    echo_on(connection, "still here").await
 }
 
 async fn tracking(trial: &Trial) -> Result<usize, Broken> {

@@ -25,6 +25,9 @@ pub(crate) fn cancelled_commands_do_not_churn(trial: &Trial) -> Finding {
         debts_are_not_added_up(trial)
             .await
             .map_err(|broken| broken.in_case("a reply that is owed after others were settled"))?;
+        quiet_spells_cost_nothing(trial)
+            .await
+            .map_err(|broken| broken.in_case("a reply that came while nobody looked"))?;
         let mut evidence = Vec::new();
         let mut claimed = true;
         for caller in [Caller::TakesOne, Caller::Holds, Caller::Shares] {
@@ -131,6 +134,41 @@ async fn debts_are_not_added_up(trial: &Trial) -> Result<(), Broken> {
         expected: "the connection of client {before}, which owed a reply for a moment",
         seen: "client {after}; closed: {:?}", pool.status().closed
     );
+    Ok(())
+}
+
+/// The server has answered at once, and long after that somebody takes the connection: from whoever gave
+/// up the command and left, or stayed.
+async fn quiet_spells_cost_nothing(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let mut config = trial.config(&server.url());
+    config.response_timeout = Some(Duration::from_millis(200));
+    config.max_size = 1;
+    let pool = trial.pool(config)?;
+    if pool.is_bare() || !keeps_connections(trial, &pool) {
+        return Ok(());
+    }
+    for stays in [false, true] {
+        let mut held = pool.get().await?;
+        let before = client_id(&mut held).await?;
+        let mut echo = cmd("ECHO");
+        echo.arg("given up");
+        let given_up = echo.query_async::<String>(&mut held);
+        Patience::Polls(1).wait_for(given_up).await;
+        if stays {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        drop(held);
+        if !stays {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        let after = client_id(&mut pool.get().await?).await?;
+        ensure!(
+            after == before,
+            expected: "the connection of client {before}, whose reply had come long before",
+            seen: "client {after}; closed: {:?}", pool.status().closed
+        );
+    }
     Ok(())
 }
 

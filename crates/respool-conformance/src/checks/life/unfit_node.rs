@@ -41,6 +41,9 @@ pub(crate) fn an_unfit_node_is_left(trial: &Trial) -> Finding {
             said_beside_another_error(trial, way)
                 .await
                 .map_err(|broken| broken.in_case(way.as_str()))?;
+            said_by_an_exec_of_ones_own(trial, way)
+                .await
+                .map_err(|broken| broken.in_case(way.as_str()))?;
             other_errors_retire_nothing(trial, way)
                 .await
                 .map_err(|broken| broken.in_case(way.as_str()))?;
@@ -250,6 +253,40 @@ async fn said_beside_another_error(trial: &Trial, way: Way) -> Result<(), Broken
     expect_unfit(trial, &pool, 1)
         .await
         .map_err(|broken| broken.in_case("READONLY after another error"))
+}
+
+/// A script that wrote, in a transaction that its caller has spelled out: in one pipeline, and on a
+/// connection of his own also command by command.
+async fn said_by_an_exec_of_ones_own(trial: &Trial, way: Way) -> Result<(), Broken> {
+    for in_one in [true, false] {
+        if way == Way::Shared && !in_one {
+            continue;
+        }
+        let executed = b"*1\r\n-READONLY You can't write against a read only replica.\r\n";
+        let script = Script::new()
+            .once("EVAL", Answer::Bytes(b"+QUEUED\r\n".into()))
+            .once("EXEC", Answer::Bytes(executed.into()));
+        let server = ScriptedServer::start_with(script).await?;
+        let pool = trial.pool(trial.config(&server.url()))?;
+        let mut eval = cmd("EVAL");
+        eval.arg("return redis.call('set', KEYS[1], 1)")
+            .arg(1)
+            .arg("one");
+        if in_one {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("MULTI").add_command(eval).cmd("EXEC");
+            let _ = way.query_pipeline::<Value>(&pool, &pipeline).await;
+        } else {
+            let mut held = pool.get().await?;
+            for command in [cmd("MULTI"), eval, cmd("EXEC")] {
+                let _ = command.query_async::<Value>(&mut held).await;
+            }
+        }
+        expect_unfit(trial, &pool, 1).await.map_err(|broken| {
+            broken.in_case("READONLY to a script, in a transaction that was spelled out")
+        })?;
+    }
+    Ok(())
 }
 
 /// Errors of the caller's own making, and a value that looks like one of the node's.

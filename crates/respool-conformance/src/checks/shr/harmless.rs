@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::small_commands::{Others, fill};
 use crate::check::ensure;
 use crate::checks::cmd::{run, until_blocked};
-use crate::checks::full_use::come_to_rest;
+use crate::checks::full_use::{come_to_rest, hold_all};
 use crate::checks::way::{Way, command};
 use crate::trial::{eventually, within};
 use crate::{Broken, Finding, Trial};
@@ -69,6 +69,9 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
             .map_err(|broken| broken.in_case("blocking pops"))?;
         let replies = others.stop().await?.replies;
         come_to_rest(&pool).await?;
+        who_frees_others_does_not_wait_for_them(trial)
+            .await
+            .map_err(|broken| broken.in_case("a script that is killed by a clone"))?;
         who_wants_his_own_gets_it_beside_many(trial, config.clone())
             .await
             .map_err(|broken| broken.in_case("one's own connection beside many clients"))?;
@@ -84,6 +87,36 @@ pub(crate) fn others_are_never_harmed(trial: &Trial) -> Finding {
             REFUSED.len()
         ))
     })
+}
+
+/// The server reads nothing more from a connection whose script runs: what ends it comes by another.
+async fn who_frees_others_does_not_wait_for_them(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    // The name of before Redis 7 is still known.
+    run(&server, "CONFIG SET lua-time-limit 50", "").await?;
+    let mut config = trial.config(&server.url());
+    config.response_timeout = Some(PATIENCE);
+    let pool = trial.pool(config)?;
+    if pool.is_bare() {
+        return Ok(());
+    }
+    // One that somebody could have at once: the server greets nobody meanwhile.
+    hold_all(&pool).await?;
+    let mut client = pool.client();
+    let mut killer = client.clone();
+    let mut endless = cmd("EVAL");
+    endless.arg("while true do end").arg(0);
+    let endless = endless.query_async::<Value>(&mut client);
+    let kill = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut kill = cmd("SCRIPT");
+        kill.arg("KILL").query_async::<Value>(&mut killer).await
+    };
+    let both = async { tokio::join!(endless, kill) };
+    let (ended, killed) = within(PATIENCE / 4, "the script to be killed", both).await?;
+    killed?;
+    ensure!(ended.is_err(), expected: "the script to fail", seen: "{ended:?}");
+    Ok(())
 }
 
 /// Those who share connections may want all of them, but not for good: also where somebody comes at the
