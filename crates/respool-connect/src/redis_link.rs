@@ -392,14 +392,16 @@ fn is_lost(error: &redis::RedisError) -> bool {
     error.is_io_error() || error.kind() == redis::ErrorKind::Parse
 }
 
-/// A full server answers with an error line and closes; the crate then reports only the end. And a
-/// reply that was cut short is the network's fault: only what isn't RESP is no Redis.
+/// A full server answers with an error line and closes; the crate then reports only the end. Of a
+/// refused AUTH it reports that, and not why: in protected mode no login would do. And a reply that was
+/// cut short is the network's fault: only what isn't RESP is no Redis.
 fn what_the_server_said(socket: &Socket, error: redis::RedisError) -> redis::RedisError {
     if let Some(violation) = socket.violation() {
         return violation;
     }
     let cut_short = error.kind() == redis::ErrorKind::Parse && socket.speaks_redis();
-    if !cut_short && !error.is_io_error() {
+    let is_login = error.kind() == redis::ErrorKind::AuthenticationFailed;
+    if !cut_short && !is_login && !error.is_io_error() {
         return error;
     }
     socket.first_error().unwrap_or_else(|| match cut_short {

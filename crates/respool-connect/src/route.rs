@@ -115,8 +115,10 @@ impl Route {
                 None => {}
             }
         }
-        let _ = socket;
-        ConnectError::at(&self.endpoint, error)
+        match !self.endpoint.is_tls() && socket.first_said_by_tls() {
+            true => ConnectError::speaks_tls(&self.endpoint, error),
+            false => ConnectError::at(&self.endpoint, error),
+        }
     }
 
     #[cfg(feature = "tls")]

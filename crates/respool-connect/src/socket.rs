@@ -24,8 +24,12 @@ use connect::connect_tcp;
 use net_stream::NetStream;
 pub use stream::SocketStream;
 
-/// How much of the first reply is kept for an error message.
-const FIRST_REPLY: usize = 256;
+/// How much of the first reply is kept for an error message: what Redis says in protected mode is more
+/// than a thousand bytes.
+const FIRST_REPLY: usize = 2048;
+
+/// The first byte of an alert by TLS (RFC 8446, section 5.1). No reply of Redis begins with it.
+const TLS_ALERT: u8 = 0x15;
 
 /// How long a server that refuses connections may take to say why.
 const FIRST_WORDS: Duration = Duration::from_millis(50);
@@ -349,7 +353,7 @@ impl Socket {
         let heard = async {
             let socket = Socket::connect(address).await.ok()?;
             let mut stream = socket.stream();
-            let mut buffer = [0; FIRST_REPLY];
+            let mut buffer = vec![0; FIRST_REPLY];
             // A full server speaks first; writing to it may lose what it said.
             let first = tokio::time::timeout(FIRST_WORDS, stream.read(&mut buffer)).await;
             if first.is_err() {
@@ -412,12 +416,22 @@ impl Socket {
         }
     }
 
-    /// The first line that the server ever sent, without its line end, if it is an error.
+    /// Whether what the server said first is an alert by TLS. Without TLS on this side, that is how a
+    /// server that wants it may refuse what it doesn't understand.
+    pub(crate) fn first_said_by_tls(&self) -> bool {
+        self.first_reply()
+            .as_ref()
+            .is_some_and(|bytes| bytes.first() == Some(&TLS_ALERT))
+    }
+
+    /// The first line that the server ever sent, without its line end, if it is an error; as much of it
+    /// as has arrived and is kept.
     fn first_error_line(&self) -> Option<String> {
         let first_reply = self.first_reply();
         let bytes = first_reply.as_ref()?.strip_prefix(b"-")?;
-        let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
-        Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+        let end = bytes.windows(2).position(|pair| pair == b"\r\n");
+        let line = &bytes[..end.unwrap_or(bytes.len())];
+        Some(String::from_utf8_lossy(line).into_owned())
     }
 
     /// How often something was read from the server: when it grows, the server answers.

@@ -126,6 +126,25 @@ fn a_reply_that_is_cut_short_is_a_loss_and_the_end_between_two_replies_is_none()
 }
 
 #[test]
+fn why_the_server_turns_us_away_is_told_however_long_it_is() {
+    let denied = format!("-DENIED protected mode {}", "because ".repeat(150));
+    let endless = denied.repeat(3);
+    for said in [format!("{denied}\r\n"), denied, endless] {
+        let runtime = current_thread();
+        let (socket, mut server) = pair(&runtime);
+        server.write_all(said.as_bytes()).unwrap();
+        drop(server);
+        // What is cut short ends in an error.
+        let _ = runtime.block_on(socket.stream().read_to_end(&mut Vec::new()));
+        let error = socket.first_error().unwrap();
+        assert_eq!(error.code(), Some("DENIED"));
+        let detail = error.detail().unwrap();
+        assert!(detail.starts_with("protected mode because"), "{detail}");
+        assert!((1_000..2_048).contains(&detail.len()), "{detail}");
+    }
+}
+
+#[test]
 fn a_large_reply_shows_from_its_first_line_to_its_last_byte() {
     let runtime = current_thread();
     let (socket, mut server) = pair(&runtime);

@@ -1,3 +1,4 @@
+mod circumstance;
 mod words;
 
 use std::error::Error;
@@ -9,13 +10,14 @@ use std::time::Duration;
 use redis::RedisError;
 
 use crate::{Endpoint, Status};
+use circumstance::{Circumstance, is_unknown_name};
 
 /// Why a connection, or something else that was asked of a pool, could not be had.
 ///
-/// It says what was attempted, by which backend, and keeps the cause: a refused connection or
-/// login is never reported as a bare time-out (rule GET-3). It converts into
-/// [`redis::RedisError`], so that `?` works in code that returns `RedisResult`;
-/// [`PoolError::find_in`] gets it back from there.
+/// It says what could not be had, and keeps the cause: a refused connection or login is never
+/// reported as a bare time-out (rule GET-3). It names the backend where another might have done
+/// better. It converts into [`redis::RedisError`], so that `?` works in code that returns
+/// `RedisResult`; [`PoolError::find_in`] gets it back from there.
 #[derive(Clone, Debug)]
 // A tag as wide as what follows: a `Result` with it is otherwise copied at odd offsets, where the
 // processor waits for its own stores.
@@ -206,26 +208,41 @@ impl fmt::Display for TimeoutKind {
 pub struct ConnectError {
     address: Arc<str>,
     kind: ConnectErrorKind,
+    circumstance: Circumstance,
     cause: Arc<dyn Error + Send + Sync>,
 }
 
 impl ConnectError {
     /// The failure `error` of connecting to `address`, which must contain no secret.
     pub fn new(address: impl Into<Arc<str>>, error: RedisError) -> Self {
+        let kind = ConnectErrorKind::of(&error);
         ConnectError {
             address: address.into(),
-            kind: ConnectErrorKind::of(&error),
+            kind,
+            circumstance: Circumstance::of(kind, &error),
             cause: Arc::new(error),
         }
     }
 
-    /// The failure `error` of connecting to `endpoint`. Some servers repeat what they don't
-    /// understand, and that may be the login: such words are left out.
+    /// The failure `error` of connecting to `endpoint`, of which it can say more than
+    /// [`new`](ConnectError::new). Some servers repeat what they don't understand, and that may be
+    /// the login: such words are left out.
     pub fn at(endpoint: &Endpoint, error: RedisError) -> Self {
+        let kind = ConnectErrorKind::of(&error);
         ConnectError {
             address: endpoint.to_string().into(),
-            kind: ConnectErrorKind::of(&error),
+            kind,
+            circumstance: Circumstance::at(endpoint, kind, &error),
             cause: Arc::new(endpoint.without_secret(error)),
+        }
+    }
+
+    /// The server at `endpoint` was spoken to plainly and answered by TLS, which came to `error`.
+    pub fn speaks_tls(endpoint: &Endpoint, error: RedisError) -> Self {
+        ConnectError {
+            kind: ConnectErrorKind::Protocol,
+            circumstance: Circumstance::SpeaksTls,
+            ..ConnectError::at(endpoint, error)
         }
     }
 
@@ -234,6 +251,7 @@ impl ConnectError {
         ConnectError {
             address: endpoint.to_string().into(),
             kind: ConnectErrorKind::Tls,
+            circumstance: Circumstance::Plain,
             cause: Arc::new(cause),
         }
     }
@@ -243,6 +261,7 @@ impl ConnectError {
         ConnectError {
             address: address.into(),
             kind: ConnectErrorKind::TimedOut,
+            circumstance: Circumstance::Plain,
             cause: Arc::new(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!("no answer within connect_timeout ({limit:?})"),
@@ -299,7 +318,7 @@ impl fmt::Display for ConnectError {
             f,
             "could not connect to {}: {} ({})",
             self.address,
-            self.kind.remedy(),
+            self.circumstance.remedy(self.kind),
             self.cause
         )
     }
@@ -317,7 +336,8 @@ impl Error for ConnectError {
 pub enum ConnectErrorKind {
     /// Nobody listens there.
     Refused,
-    /// The server wants a user or password, or refused the one given.
+    /// The server wants a user or password, or refused the one given; or it has none, and takes only
+    /// local clients for that (protected mode).
     Authentication,
     /// The server is at its client limit.
     TooManyClients,
@@ -370,46 +390,30 @@ impl ConnectErrorKind {
             | ErrorKind::InvalidClientConfig
             | ErrorKind::UnexpectedReturnType
             | ErrorKind::RESP3NotSupported => ConnectErrorKind::Setup,
+            _ if is_unknown_name(error) => ConnectErrorKind::Network,
             _ if error.is_connection_refusal() => ConnectErrorKind::Refused,
             _ if error.is_timeout() => ConnectErrorKind::TimedOut,
             _ if error.is_connection_dropped() => ConnectErrorKind::Closed,
             _ => ConnectErrorKind::Network,
         }
     }
-
-    fn remedy(self) -> &'static str {
-        match self {
-            ConnectErrorKind::Refused => {
-                "nobody listens there; is Redis running, is the port right?"
-            }
-            ConnectErrorKind::Authentication => {
-                "the login was refused; check user and password of the URL"
-            }
-            ConnectErrorKind::TooManyClients => {
-                "the server is at its client limit; raise its maxclients or lower max_size"
-            }
-            ConnectErrorKind::NotReady => "the server is not ready to serve yet",
-            ConnectErrorKind::Setup => "the server refused the connection's settings",
-            ConnectErrorKind::Protocol => "what answered there is not a Redis server",
-            ConnectErrorKind::Tls => "TLS failed",
-            ConnectErrorKind::TimedOut => "no answer in time; is the host reachable?",
-            ConnectErrorKind::Closed => "the server closed the connection at once",
-            ConnectErrorKind::Network => "the network failed",
-        }
-    }
 }
 
 /// The `T` that a `RedisError` was made from through an `io::Error`.
+pub(crate) fn find_cause<T: Error + 'static>(error: &RedisError) -> Option<&T> {
+    io_error(error)?.get_ref()?.downcast_ref::<T>()
+}
+
+/// The `io::Error` that a `RedisError` was made from.
 ///
 /// `RedisError::source` gives the `Arc` around the cause rather than the cause, so that the plain
 /// walk along `source()` finds nothing.
-pub(crate) fn find_cause<T: Error + 'static>(error: &RedisError) -> Option<&T> {
+fn io_error(error: &RedisError) -> Option<&io::Error> {
     let source = error.source()?;
-    let io_error = match source.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+    match source.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         Some(shared) => shared.downcast_ref::<io::Error>(),
         None => source.downcast_ref::<io::Error>(),
-    }?;
-    io_error.get_ref()?.downcast_ref::<T>()
+    }
 }
 
 #[cfg(test)]
@@ -440,6 +444,87 @@ mod tests {
             let error = ConnectError::at(&endpoint, error);
             let text = format!("{error} {error:?}");
             assert!(text.contains(shown) && !text.contains("hun"), "{text}");
+        }
+    }
+
+    fn failure(url: &str, error: RedisError) -> ConnectError {
+        ConnectError::at(&Endpoint::new(url).unwrap(), error)
+    }
+
+    fn refusal(code: &str, detail: &str) -> RedisError {
+        redis::make_extension_error(code.to_owned(), Some(detail.to_owned()))
+    }
+
+    #[test]
+    fn protected_mode_is_no_refused_login() {
+        let denied = refusal("DENIED", "Redis is running in protected mode because ...");
+        let error = failure("redis://10.0.0.7", denied);
+        let text = error.to_string();
+        assert!(error.is_permanent(), "{text}");
+        assert!(text.contains(": protected mode: "), "{text}");
+        assert!(!text.contains("login"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_password_is_told_from_a_wrong_one() {
+        let wanted = || refusal("NOAUTH", "Authentication required.");
+        let missing = failure("redis://127.0.0.1", wanted()).to_string();
+        assert!(missing.contains("the URL has none"), "{missing}");
+        let wrong = failure("redis://:hunter2@127.0.0.1", wanted()).to_string();
+        assert!(wrong.contains("the login was refused"), "{wrong}");
+    }
+
+    #[test]
+    fn what_may_want_tls_is_asked_whether_it_does_unless_it_had_it() {
+        let reset = || RedisError::from(io::Error::from(io::ErrorKind::ConnectionReset));
+        let no_resp = || RedisError::from((redis::ErrorKind::Parse, "what it says is not RESP"));
+        for (error, words) in [
+            (reset(), "closed the connection at once; does it want TLS"),
+            (no_resp(), "not a Redis server; does it want TLS"),
+        ] {
+            let text = failure("redis://127.0.0.1", error).to_string();
+            assert!(text.contains(words), "{text}");
+        }
+        let config = crate::PoolConfig::from_url("rediss://127.0.0.1").unwrap();
+        let text = ConnectError::at(&config.endpoint, reset()).to_string();
+        assert!(!text.contains("does it want TLS"), "{text}");
+        let error = ConnectError::speaks_tls(&Endpoint::default(), no_resp());
+        assert!(error.is_permanent());
+        assert!(error.to_string().contains("use rediss://"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_at_which_nobody_listens_is_no_port() {
+        let absent = io::Error::from(io::ErrorKind::NotFound).into();
+        let text = failure("redis+unix:///run/redis.sock", absent).to_string();
+        assert!(text.contains("is the path right?"), "{text}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_short_on_this_machine_is_not_put_down_to_the_network() {
+        for (number, words) in [(24, "ulimit -n"), (23, "this machine")] {
+            let error = io::Error::from_raw_os_error(number).into();
+            let text = failure("redis://127.0.0.1", error).to_string();
+            assert!(text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_told_as_such() {
+        for (kind, words) in [
+            (
+                io::ErrorKind::Other,
+                "failed to lookup address information: Name or service not known",
+            ),
+            (io::ErrorKind::NotFound, "the name has no address"),
+        ] {
+            let error = failure("redis://nowhere", io::Error::new(kind, words).into());
+            assert_eq!(error.kind(), ConnectErrorKind::Network);
+            let text = error.to_string();
+            assert!(text.contains("can't be resolved"), "{text}");
+            assert!(text.contains(words), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use respool::redis::{AsyncCommands, cmd};
 use respool::{CloseReason, PoolConfig, PoolError, PushHandler};
-use respool_testserver::RedisServer;
+use respool_testserver::{Answer, RedisServer, Script, ScriptedServer};
 
 #[tokio::test]
 async fn connect_gives_a_pool_whose_connections_speak_redis() {
@@ -51,10 +51,43 @@ async fn connect_says_that_a_password_is_missing() {
         let url = format!("{url}?backend={}", backend.info.name);
         let error = respool::connect(url).await.unwrap_err();
         assert!(
-            error.to_string().contains("login"),
+            error.to_string().contains("the URL has none"),
             "{}: {error}",
             backend.info.name
         );
+    }
+}
+
+/// The words for why no connection could be had where a server answers with `bytes` and hangs up.
+async fn refusals(bytes: Vec<u8>) -> Vec<(&'static str, String)> {
+    let script = Script::any(Answer::BytesThenClose(bytes));
+    let server = ScriptedServer::start_with(script).await.unwrap();
+    let mut refusals = Vec::new();
+    for backend in respool::backends() {
+        let name = backend.info.name;
+        let mut config = PoolConfig::from_url(&server.url()).unwrap();
+        config.backend = Some(name.to_owned());
+        config.get_timeout = Some(Duration::from_millis(600));
+        let error = respool::build(config).unwrap().get().await.unwrap_err();
+        refusals.push((name, error.to_string()));
+    }
+    refusals
+}
+
+#[tokio::test]
+async fn protected_mode_is_told_although_the_server_takes_a_thousand_bytes_for_it() {
+    let because = "because protected mode is enabled ".repeat(40);
+    let denied = format!("-DENIED Redis is running in protected mode {because}\r\n");
+    for (backend, text) in refusals(denied.into_bytes()).await {
+        assert!(text.contains("protected mode: "), "{backend}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_answers_by_tls_is_answered_with_the_scheme_that_it_wants() {
+    let alert = vec![0x15, 3, 1, 0, 2, 2, 70];
+    for (backend, text) in refusals(alert).await {
+        assert!(text.contains("rediss://"), "{backend}: {text}");
     }
 }
 

@@ -158,6 +158,21 @@ async fn a_server_without_tls_is_named_as_such() {
 }
 
 #[tokio::test]
+async fn a_plain_url_of_a_server_with_tls_is_answered_with_the_scheme_that_it_wants() {
+    let authority = Authority::new();
+    let server = server_of(&authority).await;
+    let url = server.tls_url().unwrap().replace("rediss://", "redis://");
+    for backend in backends() {
+        let mut config = PoolConfig::from_url(&url).unwrap();
+        config.get_timeout = Some(std::time::Duration::from_millis(600));
+        config.backend = Some(backend.info.name.to_owned());
+        let error = respool::build(config).unwrap().get().await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("rediss://"), "{}: {text}", backend.info.name);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_stands_still_is_not_taken_for_one_without_tls() {
     let authority = Authority::new();
     let server = server_of(&authority).await;

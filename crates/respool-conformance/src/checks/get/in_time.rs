@@ -118,17 +118,15 @@ async fn nobody_listening(trial: &Trial) -> Result<(), Broken> {
 
 async fn wrong_password(trial: &Trial) -> Result<(), Broken> {
     let server = RedisServer::builder().password("right").start().await?;
-    refused_login(trial, &with_password(&server.url().replace(":right@", ""))).await
+    let url = with_password(&server.url().replace(":right@", ""));
+    let failure = refused_at_once(trial, &url).await?;
+    failure.ensure_kind(ConnectErrorKind::Authentication, "login")
 }
 
 async fn no_password(trial: &Trial) -> Result<(), Broken> {
     let server = RedisServer::builder().password("right").start().await?;
-    refused_login(trial, &server.url().replace(":right@", "")).await
-}
-
-async fn refused_login(trial: &Trial, url: &str) -> Result<(), Broken> {
-    let failure = refused_at_once(trial, url).await?;
-    failure.ensure_kind(ConnectErrorKind::Authentication, "login")
+    let failure = refused_at_once(trial, &server.url().replace(":right@", "")).await?;
+    failure.ensure_kind(ConnectErrorKind::Authentication, "password")
 }
 
 async fn too_many_clients(trial: &Trial) -> Result<(), Broken> {
