@@ -47,10 +47,9 @@ pub(super) fn subjects() -> Vec<Subject> {
         subject(INFO, NATURE, |config| open(config, |builder| builder)),
         subject(tuned, NATURE, |config| {
             open(config, |builder| {
-                let unless_zero = config.validate_after.filter(|after| !after.is_zero());
                 builder
                     .max_idle(config.max_size as u64)
-                    .health_check_interval(unless_zero)
+                    .health_check_interval(config.validate_after)
             })
         }),
     ]

@@ -18,11 +18,16 @@ impl Endpoint {
     /// # Errors
     ///
     /// [`PoolError::Config`] for an address that can't be used: Unix sockets exist on Unix only, and
-    /// TLS has its certificates from [`PoolConfig`](crate::PoolConfig) and always verifies.
+    /// TLS has its certificates from [`PoolConfig`](crate::PoolConfig) and always verifies. Also for a
+    /// user without a password, with whom nobody would log in.
     pub fn new(info: impl IntoConnectionInfo) -> Result<Self, PoolError> {
         let info = info
             .into_connection_info()
-            .map_err(|error| PoolError::config("url", format!("{error}")))?;
+            .map_err(|error| PoolError::config("url", in_words(&error)))?;
+        let login = info.redis_settings();
+        if login.username().is_some() && login.password().is_none() {
+            return Err(PoolError::config("url", USER_ALONE));
+        }
         match info.addr() {
             ConnectionAddr::Tcp(..) => Ok(Endpoint { info }),
             ConnectionAddr::Unix(_) if cfg!(unix) => Ok(Endpoint { info }),
@@ -136,8 +141,21 @@ impl fmt::Debug for Endpoint {
 const FORM: &str = "redis://[user:password@]host[:port][/database] (rediss:// for TLS) or \
                     redis+unix:///path";
 
+const USER_ALONE: &str = "a user needs a password, as in redis://user:password@host (any will do for \
+                          one that has none); a password alone is redis://:password@host";
+
 const NOT_INSECURE: &str = "#insecure is not supported: without verification anybody can pose as the \
                             server; name its CA by tls_ca, and its name by tls_server_name";
+
+/// What the redis crate says of an address, without its own name for the kind of error.
+fn in_words(error: &RedisError) -> String {
+    let text = error.to_string();
+    let words = text.split(" - ").next().unwrap_or_default();
+    match error.detail() {
+        Some(detail) => format!("{words}: {detail}"),
+        None => words.to_owned(),
+    }
+}
 
 /// The endpoint of `url`, and those of its parameters that are settings of the pool.
 pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), PoolError> {
@@ -205,6 +223,9 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
              redis://user:password@localhost/3",
         ));
     }
+    for (name, value) in &theirs {
+        check_value(name, value)?;
+    }
     parsed.set_query(None);
     if !theirs.is_empty() {
         parsed.query_pairs_mut().extend_pairs(&theirs);
@@ -218,12 +239,46 @@ pub(super) fn parse_url(url: &str) -> Result<(Endpoint, Vec<(String, String)>), 
              (a / in a password is written %2F)",
         ));
     }
+    check_place(&parsed, is_address)?;
     let endpoint = Endpoint::new(parsed)?;
     let endpoint = match is_tls {
         true => endpoint.by_tls(),
         false => endpoint,
     };
     Ok((endpoint, ours))
+}
+
+/// Refuses what the redis crate would not take for a parameter of its own: it doesn't tell which. The
+/// value is not repeated, since it may be what follows an & in a password.
+fn check_value(name: &str, value: &str) -> Result<(), PoolError> {
+    match name {
+        "protocol" if !matches!(value, "2" | "resp2" | "3" | "resp3") => Err(PoolError::config(
+            name,
+            "it is not a version of the protocol; give resp2 or resp3",
+        )),
+        "db" if value.parse::<i64>().is_err() => Err(PoolError::config(
+            name,
+            "it is not the number of a database; give one such as 0",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a URL that leads nowhere: without a host, or without a path where it is for a Unix socket.
+fn check_place(url: &url::Url, is_address: bool) -> Result<(), PoolError> {
+    let refuse = |reason: &str| Err(PoolError::config("url", format!("{reason}; give {FORM}")));
+    let host = url.host_str().unwrap_or_default();
+    match is_address {
+        true if host.is_empty() => refuse("it names no host"),
+        true if matches!(host, "0.0.0.0" | "[::]") => {
+            refuse("0.0.0.0 and :: are for servers to listen on, no address to connect to")
+        }
+        false if url.path().trim_matches('/').is_empty() => refuse("it names no path"),
+        false if !matches!(host, "" | "localhost") => {
+            refuse("a Unix socket has no host; the path begins with a third /")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Parameters that the redis crate reads from a URL.

@@ -93,6 +93,7 @@ pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
         ("response_timeout", config.response_timeout),
         ("idle_timeout", config.idle_timeout),
         ("max_lifetime", config.max_lifetime),
+        ("validate_after", config.validate_after),
     ] {
         if value == Some(Duration::ZERO) {
             return refuse(field, NOT_ZERO.to_owned());

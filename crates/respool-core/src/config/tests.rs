@@ -68,6 +68,39 @@ fn zero_is_not_infinity() {
 }
 
 #[test]
+fn zero_in_code_is_refused_as_it_is_in_text() {
+    type Set = fn(&mut PoolConfig);
+    let fields: [(&str, Set); 6] = [
+        ("get_timeout", |config| {
+            config.get_timeout = Some(Duration::ZERO);
+        }),
+        ("connect_timeout", |config| {
+            config.connect_timeout = Some(Duration::ZERO);
+        }),
+        ("response_timeout", |config| {
+            config.response_timeout = Some(Duration::ZERO);
+        }),
+        ("idle_timeout", |config| {
+            config.idle_timeout = Some(Duration::ZERO);
+        }),
+        ("max_lifetime", |config| {
+            config.max_lifetime = Some(Duration::ZERO);
+        }),
+        ("validate_after", |config| {
+            config.validate_after = Some(Duration::ZERO);
+        }),
+    ];
+    for (field, set) in fields {
+        let mut config = PoolConfig::default();
+        set(&mut config);
+        let in_code = refusal(config.checked());
+        let url = format!("redis://localhost?{field}=0s");
+        assert_eq!(in_code, refusal(PoolConfig::from_url(&url)));
+        assert_eq!(in_code.0, field);
+    }
+}
+
+#[test]
 fn an_unknown_parameter_lists_the_known_ones() {
     let (field, reason) = refusal(PoolConfig::from_url("redis://localhost?maxsize=5"));
     assert_eq!(field, "maxsize");
@@ -93,6 +126,50 @@ fn a_malformed_url_is_refused_without_repeating_it() {
         let (field, reason) = refusal(PoolConfig::from_url(url));
         assert_eq!(field, "url", "{url}");
         assert!(!reason.contains("hunter2"), "{reason}");
+    }
+}
+
+#[test]
+fn what_the_redis_crate_would_refuse_is_refused_by_name_with_what_is_right() {
+    for (url, field, words) in [
+        ("redis://", "url", "it names no host"),
+        ("redis://?max_size=2", "url", "it names no host"),
+        ("redis://0.0.0.0", "url", "no address to connect to"),
+        ("redis://[::]:7000", "url", "no address to connect to"),
+        ("redis+unix:///", "url", "it names no path"),
+        ("redis+unix://run/redis.sock", "url", "a third /"),
+        ("redis://h?protocol=9", "protocol", "resp2 or resp3"),
+        ("redis+unix:///p?protocol=", "protocol", "resp2 or resp3"),
+        ("redis+unix:///p?db=x", "db", "not the number"),
+    ] {
+        let (named, reason) = refusal(PoolConfig::from_url(url));
+        assert_eq!(named, field, "{url}");
+        assert!(reason.contains(words), "{url}: {reason}");
+        assert!(!reason.contains("InvalidClientConfig"), "{reason}");
+    }
+    let error = Endpoint::new("redis://localhost?protocol=9").unwrap_err();
+    assert_eq!(error.to_string(), "url: Invalid protocol version: 9");
+}
+
+#[test]
+fn a_user_without_a_password_is_refused_instead_of_dropped() {
+    for url in [
+        "redis://app@localhost",
+        "redis://app:@localhost",
+        "rediss://app@localhost",
+        "redis+unix:///run/redis.sock?user=app",
+    ] {
+        let (field, reason) = refusal(PoolConfig::from_url(url));
+        assert_eq!(field, "url", "{url}");
+        assert!(reason.contains("a user needs a password"), "{reason}");
+    }
+    for url in [
+        "redis://localhost",
+        "redis://:secret@localhost",
+        "redis://app:secret@localhost",
+        "redis+unix:///run/redis.sock?user=app&pass=secret",
+    ] {
+        assert!(PoolConfig::from_url(url).is_ok(), "{url}");
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn cancelled_gets_lose_no_slot(trial: &Trial) -> Finding {
                 .map_err(|broken| broken.in_case("cancelled while connecting"))?;
         }
         let mut config = trial.config(&proxy.url());
-        config.validate_after = Some(Duration::ZERO);
+        config.validate_after = Some(Duration::from_nanos(1));
         while_being_checked(&trial.pool(config)?, &proxy)
             .await
             .map_err(|broken| broken.in_case("cancelled while being checked"))?;
