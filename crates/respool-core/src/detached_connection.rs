@@ -12,6 +12,15 @@ use crate::pooled_connection::{in_a_runtime, not_empty};
 /// A connection that its holder kept for good, by
 /// [`PooledConnection::detach`](crate::PooledConnection::detach). It is a plain connection: no
 /// time-out, no slot, closed when it is dropped.
+///
+/// Dropping a command's future doesn't take the command back: the server may execute it, and its reply is
+/// discarded before the next one is given out. That goes for a blocking command, too: nothing closes the
+/// connection, so that the server may still take an element for it, and what is asked next waits until it
+/// has ended.
+///
+/// One that had failed or was given up before
+/// ([`is_condemned`](crate::PooledConnection::is_condemned)) is detached without an error, and every command
+/// on it fails.
 pub struct DetachedConnection {
     /// Never locked: the mutex makes this type `Sync`, which `AsyncCommands` asks for.
     connection: Mutex<Box<dyn Detached>>,

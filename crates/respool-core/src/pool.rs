@@ -15,6 +15,9 @@ use crate::{
 
 /// The handle that users hold, whatever the backend. Cloning it is cheap and shares the pool.
 ///
+/// What waits or speaks to the server needs a tokio runtime with I/O and a timer (`enable_all`, as with
+/// `#[tokio::main]`); on one without, tokio panics. Dropping handles and connections needs none.
+///
 /// When the last handle is dropped, and with it every [`Client`], the pool ends as by
 /// [`close`](Pool::close) without grace: connections still held are closed under their holders.
 #[derive(Clone)]
@@ -74,7 +77,8 @@ impl Pool {
     }
 
     /// Takes an idle connection if there is one, without waiting and without overtaking anybody
-    /// who waits.
+    /// who waits. `None` means not at once, and says nothing more: all may be in use, none may be open
+    /// yet, or the pool may be closed.
     pub fn try_get(&self) -> Option<PooledConnection> {
         let connection = self.handle.backend.try_get()?;
         Some(self.lend(connection))
@@ -127,7 +131,15 @@ impl Pool {
     /// up to `grace`, then their sockets are closed under them. When it returns, no socket and no
     /// task of the pool is left. Closing again does no harm.
     ///
+    /// It waits for a second, and no longer, for the server to notice that its connections have ended, and
+    /// for another where a task of the pool is on a runtime that nobody drives: what is left then ends when
+    /// they go on. `native` may wait for a third, for what is being opened: so up to about 3 s beyond `grace`.
+    ///
     /// Dropping the future leaves the pool closed to newcomers, and holders without a limit.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, or on one without a timer.
     pub async fn close(&self, grace: Duration) {
         self.handle.backend.close(grace).await;
     }

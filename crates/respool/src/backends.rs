@@ -29,12 +29,14 @@ backends! {
 /// parameter: `redis://localhost?max_size=20&backend=multiplexed`.
 ///
 /// While nobody listens there it tries again until `get_timeout` (5 s), as every `get` does, so that
-/// a service may start before its Redis. Dropping the future ends the pool.
+/// a service may start before its Redis. With `get_timeout=none` it goes on for as long as it takes, and
+/// a wrong address never shows. Dropping the future ends the pool.
 ///
 /// # Errors
 ///
 /// [`PoolError::Config`] for a wrong URL or setting, [`PoolError::Connect`] for a refused login and
-/// the like, [`PoolError::Timeout`] with the last failure for a server that can't be reached.
+/// the like, [`PoolError::Timeout`] with the last failure for a server that can't be reached,
+/// [`PoolError::NoRuntime`] outside a tokio runtime.
 pub async fn connect(url: impl AsRef<str>) -> Result<Pool, PoolError> {
     let pool = build(PoolConfig::from_url(url.as_ref())?)?;
     pool.get().await?;

@@ -10,8 +10,9 @@ static SHARED: Mutex<Option<Pool>> = Mutex::new(None);
 /// `REDIS_POOL_SIZE` (10), `REDIS_POOL_BACKEND` and the others of [`PoolConfig::from_env`].
 ///
 /// It belongs to no runtime: tests that each run a runtime of their own, and threads with one each,
-/// all share it. Opens no connection: the first `get` does. Once it was [closed](Pool::close), the
-/// next call builds another.
+/// all share it. It opens no connection before the first `get`, except those that `REDIS_POOL_MIN_IDLE`
+/// asks for, in the background, where the call that builds it is made inside a runtime. Once it was
+/// [closed](Pool::close), the next call builds another.
 ///
 /// # Errors
 ///

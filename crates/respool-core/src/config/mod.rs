@@ -32,8 +32,11 @@ use crate::PoolError;
 /// ```
 ///
 /// As text, a time has a unit (`500ms`, `2s`, `1m 30s`), and `none` means without limit; zero never
-/// does. The same names serve as URL parameters, as variables ([`PoolConfig::from_env`]) and, with the
-/// cargo feature `serde`, as keys for serde.
+/// does. The names of the fields serve as URL parameters, as variables ([`PoolConfig::from_env`]) and, with
+/// the cargo feature `serde`, as keys for serde. Two are fields only: `endpoint`, which is the URL itself,
+/// `REDIS_URL`, or the key `url`; and `on_push`, which can't be text.
+///
+/// The runtime that uses a pool needs tokio's I/O and its timer: `enable_all`, as with `#[tokio::main]`.
 ///
 /// # TLS
 ///
@@ -92,10 +95,10 @@ pub struct PoolConfig {
     /// What the connections are called at the server (CLIENT LIST shows it). Default: nothing. Printable
     /// ASCII without spaces, as the server wants it.
     pub client_name: Option<String>,
-    /// Called with each message that a server pushes by RESP3 (`protocol=resp3`) while a connection is
+    /// Called with each message that a server pushes by RESP3 while a connection is
     /// held or shared, and read: what came to a subscription, an invalidated key; not what confirms a
-    /// subscription. The stream of messages has them too. In code only; it needs
-    /// [`Capabilities::messages`](crate::Capabilities::messages). Default: nothing is called.
+    /// subscription. The stream of messages has them too. In code only; it needs `protocol=resp3` in the URL
+    /// and [`Capabilities::messages`](crate::Capabilities::messages). Default: nothing is called.
     pub on_push: Option<PushHandler>,
     /// A PEM file with the CAs to trust instead of those that this machine trusts.
     pub tls_ca: Option<PathBuf>,
@@ -140,8 +143,9 @@ impl PoolConfig {
     }
 
     /// Reads `redis://[user:password@]host[:port][/database][?setting=value&...]`, or
-    /// `redis+unix:///path?db=0&...`; `rediss://` means TLS. Parameters are the names of this struct's fields, and those
-    /// that the redis crate knows (`protocol=resp3`; `db`, `user`, `pass` for Unix sockets).
+    /// `redis+unix:///path?db=0&...`; `rediss://` means TLS. Parameters are the names of this struct's fields
+    /// but `endpoint` and `on_push`, and those that the redis crate knows (`protocol=resp3`; `db`, `user`,
+    /// `pass` for Unix sockets).
     ///
     /// # Errors
     ///
