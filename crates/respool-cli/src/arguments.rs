@@ -43,7 +43,7 @@ pub(crate) struct CompareArguments {
 
     /// Connections of each pool. Every subject keeps its pool until the end: the server must take
     /// this many for each. Default: max_size of the URL, else 10
-    #[arg(long, value_name = "N", value_parser = count(10_000), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count(65_535), allow_negative_numbers = true)]
     pub(crate) pool_size: Option<usize>,
 
     /// Bytes of each value
@@ -66,7 +66,7 @@ pub(crate) struct CompareArguments {
 
     /// How long each subject runs in each round, such as 500ms or 2s. Default: what makes the whole
     /// take about a minute and a half
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(crate) duration: Option<Duration>,
 
     /// Rounds: in each, every subject has its turn. Default 5, with --quick 3
@@ -138,11 +138,11 @@ pub(crate) struct SoakArguments {
     pub(crate) backend: Option<String>,
 
     /// For how long, such as 10s, 30m or 8h. Default: 30m, with --quick 10s
-    #[arg(long = "for", value_name = "TIME", value_parser = long_time)]
+    #[arg(long = "for", value_name = "TIME", value_parser = long_time, allow_hyphen_values = true)]
     pub(crate) duration: Option<Duration>,
 
     /// What decides what happens. Default: another one each time, which is printed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
 
     /// Tasks that use the pool at once
@@ -189,9 +189,11 @@ Examples:
   respool compare --json > figures.json         for programs
 
 A password is better given in REDIS_URL than in --url, where other users of the machine can see it.
+REDIS_POOL_SIZE and the URL's backend= don't count here: --pool-size and --subject do.
 The keys begin with respool:compare: and a random number; they are deleted at the end, also after
-Ctrl-C, which prints what was measured so far (exit code 130).
-Exit codes: 0 measured, 1 failed, 2 wrong arguments, 130 interrupted.";
+Ctrl-C, which prints what was measured so far. A second Ctrl-C ends at once and leaves them there.
+Exit codes: 0 measured, 1 failed or could not start (also when keys were left, or no operation of a
+subject succeeded), 2 wrong arguments, 130 interrupted, 143 terminated (SIGTERM).";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -205,7 +207,8 @@ Examples:
 The checks start servers of their own: redis-server or valkey-server must be on the PATH, or named
 by REDIS_SERVER.
 Exit codes: 0 every promise is kept or a known failure, 1 one is broken by a backend of respool (what
-a stock pool breaks is a finding, no failure), 2 wrong arguments.";
+a stock pool breaks is a finding, no failure) or the checks could not start, 2 wrong arguments, 130
+interrupted.";
 
 const SOAK_EXAMPLES: &str = "\
 Examples:
@@ -218,8 +221,8 @@ It starts a server of its own: redis-server or valkey-server must be on the PATH
 REDIS_SERVER. Tasks use the pool in every way; those of --clients share one client, and know which of
 their values a reply must be. The same seed makes the same decisions; when they fall is up to the
 machine. What broke is shown with what the server said of its clients just then.
-Exit codes: 0 everything held, 1 something broke, with the command that repeats it, 2 wrong
-arguments, 130 interrupted.";
+Exit codes: 0 everything held, 1 something broke, with the command that repeats it, or it could not
+start, 2 wrong arguments, 130 interrupted, 143 terminated (SIGTERM).";
 
 impl Arguments {
     /// Reads the command line. Where it asks for help or the version, prints that and ends the
@@ -251,6 +254,11 @@ fn count(most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
         Ok(number) if (1..=most).contains(&number) => Ok(number),
         _ => Err(format!("give a whole number from 1 to {most}")),
     }
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    let number = text.parse::<u64>();
+    number.map_err(|_| format!("give a whole number from 0 to {}", u64::MAX))
 }
 
 fn bytes(text: &str) -> Result<usize, String> {
@@ -305,6 +313,32 @@ mod tests {
                 "{complaint}"
             );
             assert!(!complaint.contains("Usage"), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn what_is_negative_is_answered_with_what_would_be_right() {
+        for (command, option, wrong, words) in [
+            ("compare", "--duration", "-5s", "from 1ms to 1h"),
+            ("soak", "--for", "-5s", "from 1s to 30d"),
+            ("soak", "--seed", "-1", "a whole number from 0"),
+            ("soak", "--seed", "seven", "a whole number from 0"),
+        ] {
+            let error = Arguments::try_parse_from(["respool", command, option, wrong])
+                .unwrap_err();
+            let complaint = complaint(&error.render().to_string());
+            assert!(complaint.contains(option), "{complaint}");
+            assert!(complaint.contains(words), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn every_max_size_that_a_url_may_have_is_a_pool_size_too() {
+        for (size, is_right) in [("65535", true), ("65536", false)] {
+            let url = format!("redis://localhost?max_size={size}");
+            assert_eq!(respool::PoolConfig::from_url(&url).is_ok(), is_right);
+            let arguments = Arguments::try_parse_from(["respool", "compare", "--pool-size", size]);
+            assert_eq!(arguments.is_ok(), is_right);
         }
     }
 }

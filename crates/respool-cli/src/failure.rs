@@ -1,6 +1,9 @@
 use std::process::ExitCode;
 
 use respool::PoolError;
+use respool_testserver::StartError;
+
+use crate::interrupt::Signal;
 
 /// Why the command could not do its work: one line for a person, with the remedy, and the exit
 /// code. Whatever the cause said, no password is in it.
@@ -27,6 +30,14 @@ impl Failure {
         }
     }
 
+    /// Somebody asked for the end before there was anything to report.
+    pub(crate) fn interrupted(signal: Signal, message: impl AsRef<str>) -> Self {
+        Failure {
+            message: one_line(message.as_ref()),
+            exit_code: signal.number(),
+        }
+    }
+
     /// The same, said after what was being done.
     pub(crate) fn within(self, what: &str) -> Self {
         Failure {
@@ -44,7 +55,7 @@ impl Failure {
     }
 
     /// Says it on standard error.
-    pub(crate) fn report(self) -> ExitCode {
+    pub(crate) fn report(&self) -> ExitCode {
         anstream::eprintln!("respool: {}", self.message);
         ExitCode::from(self.exit_code)
     }
@@ -57,6 +68,24 @@ impl From<PoolError> for Failure {
             _ => Failure::failed(error.to_string()),
         }
     }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Misnamed { .. } => Failure::usage(error.to_string()),
+            StartError::Run { .. } if is_server_named() => {
+                let failure = Failure::usage(error.to_string());
+                failure.and("it is what REDIS_SERVER names; correct it or unset it")
+            }
+            _ => Failure::failed(error.to_string()),
+        }
+    }
+}
+
+fn is_server_named() -> bool {
+    let name = std::env::var_os("REDIS_SERVER");
+    name.is_some_and(|name| !name.is_empty())
 }
 
 /// The words of `text` on one line, without the passwords of URLs. A text that goes on and on is cut.

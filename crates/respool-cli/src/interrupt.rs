@@ -1,5 +1,7 @@
 use std::process::ExitCode;
 
+#[cfg(unix)]
+use tokio::signal::unix;
 use tokio::sync::watch;
 
 /// Knows whether somebody asked the command to stop.
@@ -23,21 +25,24 @@ impl Interrupt {
     /// an orderly end that doesn't come.
     pub(crate) fn listen() -> Self {
         let (sender, signal) = watch::channel(None);
+        let mut listener = Listener::new();
         tokio::spawn(async move {
-            let first = next_signal().await;
+            let first = listener.heard().await;
             sender.send_replace(Some(first));
-            let second = next_signal().await;
+            let second = listener.heard().await;
             std::process::exit(second.number().into());
         });
         Interrupt { signal }
     }
 
     /// Waits for the first signal.
-    pub(crate) async fn raised(&self) {
+    pub(crate) async fn raised(&self) -> Signal {
         let mut signal = self.signal.clone();
-        // The sender lives for as long as the runtime: an error would mean that nobody can ask.
-        if signal.wait_for(Option::is_some).await.is_err() {
-            std::future::pending::<()>().await;
+        let raised = signal.wait_for(Option::is_some).await.map(|seen| *seen);
+        match raised {
+            Ok(Some(signal)) => signal,
+            // The sender lives for as long as the runtime: an error would mean that nobody can ask.
+            _ => std::future::pending().await,
         }
     }
 
@@ -53,7 +58,7 @@ impl Signal {
         ExitCode::from(self.number())
     }
 
-    fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Signal::Interrupt => 130,
             Signal::Terminate => 143,
@@ -61,24 +66,52 @@ impl Signal {
     }
 }
 
+/// Listens for signals from its making on: one that comes before anybody waits for it is kept.
 #[cfg(unix)]
-async fn next_signal() -> Signal {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => Signal::Interrupt,
-            _ = terminate.recv() => Signal::Terminate,
-        },
-        Err(_) => {
-            // Ctrl-C keeps its meaning; without it the process ends as by default.
-            let _ = tokio::signal::ctrl_c().await;
-            Signal::Interrupt
+struct Listener {
+    interrupt: Option<unix::Signal>,
+    terminate: Option<unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Listener {
+    fn new() -> Self {
+        // One that can't be listened for keeps its default: it ends the process.
+        Listener {
+            interrupt: unix::signal(unix::SignalKind::interrupt()).ok(),
+            terminate: unix::signal(unix::SignalKind::terminate()).ok(),
+        }
+    }
+
+    async fn heard(&mut self) -> Signal {
+        tokio::select! {
+            () = received(&mut self.interrupt) => Signal::Interrupt,
+            () = received(&mut self.terminate) => Signal::Terminate,
         }
     }
 }
 
+#[cfg(unix)]
+async fn received(signal: &mut Option<unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(not(unix))]
-async fn next_signal() -> Signal {
-    let _ = tokio::signal::ctrl_c().await;
-    Signal::Interrupt
+struct Listener;
+
+#[cfg(not(unix))]
+impl Listener {
+    fn new() -> Self {
+        Listener
+    }
+
+    async fn heard(&mut self) -> Signal {
+        let _ = tokio::signal::ctrl_c().await;
+        Signal::Interrupt
+    }
 }

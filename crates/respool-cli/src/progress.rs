@@ -31,6 +31,12 @@ impl Progress {
         Progress { bar, is_terminal }
     }
 
+    /// Goes on with other work, of so many `steps`.
+    pub(crate) fn start_over(&self, steps: usize) {
+        self.bar.reset();
+        self.bar.set_length(u64::try_from(steps).unwrap_or(u64::MAX));
+    }
+
     /// What is being done now: shown beside the bar.
     pub(crate) fn working_on(&self, what: String) {
         self.bar.set_message(what);

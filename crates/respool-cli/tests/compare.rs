@@ -115,7 +115,10 @@ fn the_table_names_the_server_first_and_has_no_colours_in_a_file() {
     assert!(text.contains("mobc") && text.contains("p999"), "{text}");
     let [taken, shared] = ["A connection taken", "One client shared"].map(|title| text.find(title));
     assert!(taken.unwrap() < shared.unwrap(), "{text}");
-    assert!(text.contains("Repeat it: respool compare"), "{text}");
+    assert!(
+        text.contains("Repeat it: respool compare --server local"),
+        "{text}"
+    );
     assert!(!text.contains('\u{1b}'), "{text}");
     for line in text.lines().filter(|line| !line.starts_with("Repeat it:")) {
         assert!(line.chars().count() <= 100, "{line}");
@@ -138,6 +141,22 @@ fn without_a_redis_the_first_line_says_that_it_is_no_measure_of_redis() {
         first.contains("scripted") && first.contains("no measure of Redis"),
         "{first}"
     );
+}
+
+#[test]
+fn a_redis_server_that_is_not_where_it_was_said_to_be_is_replaced_by_no_other() {
+    for command in ["compare", "check", "soak"] {
+        let output = respool(&[command])
+            .env("REDIS_SERVER", "/no/such/server")
+            .output()
+            .unwrap();
+        let text = complaint(&output);
+        assert_eq!(output.status.code(), Some(2), "{command}: {text}");
+        assert!(
+            text.contains("REDIS_SERVER is set to /no/such/server"),
+            "{command}: {text}"
+        );
+    }
 }
 
 #[test]
@@ -203,6 +222,40 @@ async fn a_user_who_may_not_write_is_told_so_in_one_line() {
 }
 
 #[tokio::test]
+async fn keys_that_could_not_be_deleted_are_a_failure_after_the_figures() {
+    let server = RedisServer::start().await.unwrap();
+    let keeper = [
+        "ACL", "SETUSER", "keeper", "on", ">pw", "~*", "+@all", "-del",
+    ];
+    server.command(&keeper).await.unwrap();
+    let url = format!("redis://keeper:pw@{}", server.address());
+    let output = tiny(&["--url", &url, "--subject", "mobc"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(stdout(&output).contains("Repeat it:"), "{output:?}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains("the keys respool:compare:"), "{text}");
+}
+
+#[tokio::test]
+async fn a_subject_of_whose_operations_none_succeeded_is_named_after_the_figures() {
+    let refusal = Answer::Bytes(b"-ERR not today\r\n".to_vec());
+    let script = Script::new().on("GET", refusal);
+    let server = ScriptedServer::start_with(script).await.unwrap();
+    let output = respool(&TINY)
+        .args(["--url", &server.url(), "--subject", "mobc"])
+        .args(["--read-share", "1", "--json"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains("mobc (backend, checkout)"), "{text}");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(document["subjects"][0]["errors"].as_u64() > Some(0));
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_show_its_counters_is_measured_without_them() {
     let server = RedisServer::start().await.unwrap();
     let user = [
@@ -254,6 +307,7 @@ fn wrong_arguments_name_the_argument_and_what_would_be_right() {
         (["--pool-size", "0"], "--pool-size"),
         (["--pool-size", "-1"], "--pool-size"),
         (["--pool-size", "ten"], "--pool-size"),
+        (["--duration", "-5s"], "from 1ms to 1h"),
         (["--value-size", "-1"], "--value-size"),
         (["--subject", "bb9"], "deadpool-redis"),
         (["--url", "localhost:6379"], "redis://[user:password@]host"),
@@ -313,6 +367,41 @@ async fn an_interrupt_prints_what_there_is_and_leaves_no_key() {
     assert_eq!(document["interrupted"], true);
     assert!(document["rounds"].as_u64().unwrap() < 500);
     assert_eq!(document["subjects"].as_array().unwrap().len(), 1);
+    let notice = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        notice.contains("deleting the keys respool:compare:")
+            && notice.contains("a second Ctrl-C leaves them there"),
+        "{notice}"
+    );
     let keys = server.command(&["DBSIZE"]).await.unwrap();
     assert_eq!(keys.integer(), Some(0));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_interrupt_while_the_server_stalls_ends_as_an_interrupt() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let at_login = Script::any(Answer::Silence);
+    let at_the_first_key = Script::new().on("SET", Answer::Silence);
+    for (script, command) in [(at_login, "client|setinfo"), (at_the_first_key, "set")] {
+        let server = ScriptedServer::start_with(script).await.unwrap();
+        let url = format!("{}?connect_timeout=none", server.url());
+        let child = respool(&["compare", "--json", "--url", &url])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while server.command_calls(command) == 0 {
+            tokio::task::yield_now().await;
+        }
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{command}: {output:?}");
+        if command == "set" {
+            let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(document["interrupted"], true);
+            assert_eq!(document["subjects"].as_array().unwrap().len(), 0);
+        }
+    }
 }

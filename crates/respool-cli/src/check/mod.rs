@@ -44,8 +44,8 @@ pub(crate) struct Matrix {
 /// Puts each candidate to each check, a few at a time.
 pub(crate) fn run(options: &Options) -> Result<Matrix, Failure> {
     // Without one each check would say so, one after the other.
-    respool_testserver::find_server()
-        .map_err(|error| Failure::failed(format!("the kit needs a real server: {error}")))?;
+    respool_testserver::server_version()
+        .map_err(|error| Failure::from(error).within("the kit needs a real server"))?;
     let checks = &options.checks;
     let steps = options.candidates.len() * checks.len();
     let progress = Progress::start(steps);

@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 
 use respool::PoolConfig;
@@ -20,12 +21,14 @@ pub(crate) struct Contest<'a> {
 }
 
 /// What a contest found, however far it came.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) results: Vec<SubjectResult>,
     /// Rounds in which every subject had its turn.
     pub(crate) rounds: usize,
     pub(crate) interrupted: Option<Signal>,
+    /// Why keys could not be deleted, if they are still there.
+    pub(crate) left_behind: Option<Failure>,
 }
 
 /// What was measured of one subject.
@@ -52,37 +55,68 @@ impl<'a> Contest<'a> {
     pub(crate) async fn hold(mut self) -> Result<Outcome, Failure> {
         let workload = &self.options.workload;
         let keyspace = Arc::new(Keyspace::new(workload.keys, workload.value_size));
+        let progress = Progress::start(keyspace.requests());
+        let interrupt = self.interrupt.clone();
+        let keys_stay = self.server.outlives_us();
+        let mut held = pin!(self.hold_with(&keyspace, &progress));
+        tokio::select! {
+            outcome = &mut held => return outcome,
+            _ = interrupt.raised() => {}
+        }
+        if keys_stay {
+            progress.remark(&format!(
+                "deleting the keys {}*; a second Ctrl-C leaves them there",
+                keyspace.prefix()
+            ));
+        }
+        held.await
+    }
+
+    /// Writes the keys, measures, and deletes the keys again, however far it came.
+    async fn hold_with(
+        &mut self,
+        keyspace: &Arc<Keyspace>,
+        progress: &Progress,
+    ) -> Result<Outcome, Failure> {
+        progress.working_on(format!("writing {} keys", keyspace.keys.len()));
         let filled = tokio::select! {
-            filled = self.server.fill(&keyspace) => filled,
-            () = self.interrupt.raised() => Ok(()),
+            filled = self.server.fill(keyspace, progress) => filled,
+            _ = self.interrupt.raised() => Ok(()),
         };
-        let outcome = match filled {
-            Ok(()) => self.run_rounds(&keyspace).await,
-            Err(failure) => {
-                // Some may have been written. Why the others were not is the news, and often also
-                // why these can't be deleted.
-                let _ = self.server.clean(&keyspace).await;
-                return Err(failure);
-            }
+        let (outcome, which) = match filled {
+            Ok(()) => (self.run_rounds(keyspace, progress).await, "the keys"),
+            Err(failure) => (Err(failure), "what was written of the keys"),
         };
-        let left_behind = format!("the keys {}* could not be deleted", keyspace.prefix());
-        match (outcome, self.server.clean(&keyspace).await) {
-            (outcome, Ok(())) => outcome,
+        progress.working_on("deleting the keys".to_owned());
+        let cleaned = self.server.clean(keyspace).await;
+        let prefix = keyspace.prefix();
+        let left_behind = format!("{which} {prefix}* could not be deleted");
+        match (outcome, cleaned) {
+            (Ok(outcome), cleaned) => Ok(Outcome {
+                interrupted: self.interrupt.signal(),
+                left_behind: cleaned.err().map(|error| error.within(&left_behind)),
+                ..outcome
+            }),
+            (Err(failure), Ok(())) => Err(failure),
             (Err(failure), Err(_)) => Err(failure.and(&left_behind)),
-            (Ok(outcome), Err(failure)) => {
-                failure.within(&left_behind).report();
-                Ok(outcome)
-            }
         }
     }
 
-    async fn run_rounds(&mut self, keyspace: &Arc<Keyspace>) -> Result<Outcome, Failure> {
+    async fn run_rounds(
+        &mut self,
+        keyspace: &Arc<Keyspace>,
+        progress: &Progress,
+    ) -> Result<Outcome, Failure> {
         let Options { plan, subjects, .. } = self.options;
-        let mut contenders = Vec::new();
-        for subject in subjects {
-            contenders.push(Contender::open(subject, self.server).await?);
-        }
-        let progress = Progress::start(plan.rounds * subjects.len());
+        progress.start_over(plan.rounds * subjects.len());
+        let interrupt = self.interrupt.clone();
+        let opened = tokio::select! {
+            // Who is asked to stop opens nothing.
+            biased;
+            _ = interrupt.raised() => return Ok(Outcome::default()),
+            opened = self.open_all(progress) => opened,
+        };
+        let mut contenders = opened?;
         progress.milestone(&format!(
             "subjects: {}; rounds: {} of {:?} for each",
             subjects.len(),
@@ -113,8 +147,17 @@ impl<'a> Contest<'a> {
                 .map(|contender| contender.result)
                 .collect(),
             rounds,
-            interrupted: self.interrupt.signal(),
+            ..Outcome::default()
         })
+    }
+
+    async fn open_all(&mut self, progress: &Progress) -> Result<Vec<Contender>, Failure> {
+        let mut contenders = Vec::new();
+        for subject in &self.options.subjects {
+            progress.working_on(format!("opening {subject}"));
+            contenders.push(Contender::open(subject, self.server).await?);
+        }
+        Ok(contenders)
     }
 
     /// Warms `contender` up and measures it. A turn that was cut short counts where there is
@@ -133,7 +176,7 @@ impl<'a> Contest<'a> {
         if self.interrupt.signal().is_some() {
             return Ok(());
         }
-        let before = self.server.figures().await?;
+        let before = figures_unless_interrupted(self.server, &self.interrupt).await?;
         run(plan.warm_up, u64::MAX / 2).await;
         let warm = figures_unless_interrupted(self.server, &self.interrupt).await?;
         if self.interrupt.signal().is_some() {
@@ -152,6 +195,17 @@ impl<'a> Contest<'a> {
         result.measured_figures = sum(result.measured_figures, between(warm, after));
         result.figures = sum(result.figures, between(before, after));
         Ok(())
+    }
+}
+
+impl Outcome {
+    /// Those of whose operations none succeeded.
+    pub(crate) fn fruitless(&self) -> impl Iterator<Item = &Subject> {
+        let fruitless = self.results.iter().filter(|result| {
+            let mut measurements = result.measurements.iter();
+            measurements.all(|measurement| measurement.operations() == 0)
+        });
+        fruitless.map(|result| &result.subject)
     }
 }
 

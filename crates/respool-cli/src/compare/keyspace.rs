@@ -1,6 +1,8 @@
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 
+use crate::progress::Progress;
+
 /// The keys of one comparison and the value that is written to them. Their prefix is random: the
 /// server may be somebody's.
 #[derive(Debug)]
@@ -30,10 +32,15 @@ impl Keyspace {
         &self.prefix
     }
 
-    /// Writes every key once, so that each GET finds its value.
+    /// Writes every key once, so that each GET finds its value: a step of `progress` for each
+    /// [request](Keyspace::requests).
     ///
     /// The first goes alone: who may not write is told so once, not once for each key.
-    pub(crate) async fn fill(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    pub(crate) async fn fill(
+        &self,
+        connection: &mut MultiplexedConnection,
+        progress: &Progress,
+    ) -> RedisResult<()> {
         let mut first = redis::cmd("SET");
         first.arg(&self.keys[0]).arg(&self.value);
         first.query_async::<()>(connection).await?;
@@ -43,8 +50,14 @@ impl Keyspace {
                 pipeline.cmd("SET").arg(key).arg(&self.value).ignore();
             }
             pipeline.query_async::<()>(connection).await?;
+            progress.advance();
         }
         Ok(())
+    }
+
+    /// How many requests it takes to write them.
+    pub(crate) fn requests(&self) -> usize {
+        self.keys.len().div_ceil(self.keys_a_request())
     }
 
     /// Deletes every key.

@@ -113,7 +113,7 @@ pub(crate) async fn measure(
 async fn give_up(load: &Load, interrupt: &Interrupt) {
     tokio::select! {
         () = tokio::time::sleep_until((load.ends_at + LAST_OPERATIONS).into()) => {}
-        () = interrupt.raised() => {
+        _ = interrupt.raised() => {
             load.ends_now.store(true, Ordering::Relaxed);
             tokio::time::sleep(LAST_OPERATIONS_AFTER_INTERRUPT).await;
         }

@@ -72,7 +72,9 @@ pub(crate) fn report(options: &Options, outcome: &Outcome) -> Result<ExitCode, F
 async fn soak(options: &Options) -> Result<Outcome, Failure> {
     let interrupt = Interrupt::listen();
     let failed = |error: &dyn std::fmt::Display| Failure::failed(format!("soak: {error}"));
-    let mut server = RedisServer::start().await.map_err(|error| failed(&error))?;
+    let mut server = RedisServer::start()
+        .await
+        .map_err(|error| Failure::from(error).within("soak"))?;
     let proxy = FaultProxy::start(server.address()).await;
     let proxy = Arc::new(proxy.map_err(|error| failed(&error))?);
     let state = Arc::new(State::new((options.backend.build)(config(
@@ -119,7 +121,7 @@ async fn soak(options: &Options) -> Result<Outcome, Failure> {
     let ended = tokio::select! {
         ended = weather => ended,
         () = told => Ok(()),
-        () = interrupt.raised() => Ok(()),
+        _ = interrupt.raised() => Ok(()),
     };
     state.stop();
     ended?;

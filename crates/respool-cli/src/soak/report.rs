@@ -91,7 +91,13 @@ pub(super) fn render(options: &Options, outcome: &Outcome) -> String {
             ));
             lines.push(format!("\nbroken: {account}\nrepeat: {}", options.repeat()));
         }
-        (None, Some(_)) => lines.push("\ninterrupted; until then everything held".to_owned()),
+        (None, Some(_)) => {
+            let what = match outcome.quiet_moments {
+                0 => "nothing broke, but nothing at rest was checked yet",
+                _ => "everything held",
+            };
+            lines.push(format!("\ninterrupted; until then {what}"));
+        }
         (None, None) => lines.push("\neverything held".to_owned()),
     }
     lines.join("\n")

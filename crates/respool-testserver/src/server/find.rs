@@ -8,16 +8,18 @@ use super::StartError;
 use super::installation::Installation;
 
 /// The server program's path: what the environment variable `REDIS_SERVER`
-/// names, or else `redis-server`, or else `valkey-server` on the `PATH`.
+/// names, or else `redis-server`, or else `valkey-server` on the `PATH`. An empty
+/// variable counts as not set.
 ///
 /// # Errors
 ///
 /// [`StartError::NotFound`], which lists the places looked at and the remedy. A
-/// `REDIS_SERVER` that leads nowhere is such an error, not a reason to take
-/// another server.
+/// `REDIS_SERVER` that leads nowhere is [`StartError::Misnamed`], not a reason to
+/// take another server.
 pub fn find_server() -> Result<PathBuf, StartError> {
+    let configured = env::var_os("REDIS_SERVER").filter(|name| !name.is_empty());
     find_server_in(
-        env::var_os("REDIS_SERVER").as_deref(),
+        configured.as_deref(),
         &env::var_os("PATH").unwrap_or_default(),
     )
 }
@@ -43,14 +45,13 @@ pub fn server_version() -> Result<String, StartError> {
 ///
 /// As for [`find_server`].
 pub fn find_server_in(configured: Option<&OsStr>, path: &OsStr) -> Result<PathBuf, StartError> {
-    let (names, origin): (Vec<&OsStr>, &str) = match configured {
-        Some(configured) => (vec![configured], "REDIS_SERVER="),
-        None => (vec!["redis-server".as_ref(), "valkey-server".as_ref()], ""),
+    let names: Vec<&OsStr> = match configured {
+        Some(configured) => vec![configured],
+        None => vec!["redis-server".as_ref(), "valkey-server".as_ref()],
     };
     let mut looked_at = Vec::new();
     for name in names {
         if Path::new(name).components().count() > 1 {
-            looked_at.push(format!("{origin}{}", name.display()));
             if is_program(name.as_ref()) {
                 return Ok(name.into());
             }
@@ -62,14 +63,15 @@ pub fn find_server_in(configured: Option<&OsStr>, path: &OsStr) -> Result<PathBu
             if let Some(program) = found {
                 return Ok(program);
             }
-            looked_at.push(format!(
-                "{origin}{} on PATH ({})",
-                name.display(),
-                path.display()
-            ));
+            looked_at.push(format!("{} on PATH ({})", name.display(), path.display()));
         }
     }
-    Err(StartError::NotFound { looked_at })
+    Err(match configured {
+        Some(configured) => StartError::Misnamed {
+            configured: configured.to_owned(),
+        },
+        None => StartError::NotFound { looked_at },
+    })
 }
 
 fn is_program(path: &Path) -> bool {

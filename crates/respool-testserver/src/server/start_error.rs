@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -9,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No server program is installed, or not where `REDIS_SERVER` says.
+    /// No server program is installed.
     #[error(
         "no redis-server or valkey-server found; looked at: {}. \
          Install redis-server, or set REDIS_SERVER=/path/to/redis-server; \
@@ -19,6 +20,17 @@ pub enum StartError {
     NotFound {
         /// Every place that was tried, in order.
         looked_at: Vec<String>,
+    },
+
+    /// `REDIS_SERVER` leads to no program.
+    #[error(
+        "REDIS_SERVER is set to {}, where there is no server that can be run; \
+         correct it or unset it",
+        configured.display()
+    )]
+    Misnamed {
+        /// The value of `REDIS_SERVER`.
+        configured: OsString,
     },
 
     /// The program could not be run, or is no Redis.

@@ -168,15 +168,13 @@ fn conditions(options: &Options, summaries: &[Summary]) -> String {
 fn command(options: &Options, comparison: &Comparison) -> String {
     use crate::compare::server::{Origin, ServerKind};
     let workload = &options.workload;
-    let mut command = String::new();
-    match (comparison.server.origin, comparison.server.kind) {
-        (Origin::Argument | Origin::Environment, _) => command.push_str("REDIS_URL=... "),
-        (Origin::StartedHere, _) => {}
+    // Without --server a REDIS_URL would be taken, if there is one by then.
+    let mut command = match (comparison.server.origin, comparison.server.kind) {
+        (Origin::Argument | Origin::Environment, _) => "REDIS_URL=... respool compare",
+        (Origin::StartedHere, ServerKind::Scripted) => "respool compare --server scripted",
+        (Origin::StartedHere, _) => "respool compare --server local",
     }
-    command.push_str("respool compare");
-    if comparison.server.kind == ServerKind::Scripted {
-        command.push_str(" --server scripted");
-    }
+    .to_owned();
     command.push_str(&format!(
         " --tasks {} --pool-size {} --value-size {} --read-share {} --keys {} --rounds {} \
          --duration {} --workers {}",

@@ -6,6 +6,7 @@ mod json;
 mod table;
 
 use super::server::{Description, ServerKind};
+use super::subjects::TCP_ALONE;
 use super::summary::summarize;
 use super::{Comparison, Options};
 use crate::failure::Failure;
@@ -20,11 +21,14 @@ pub(crate) fn announce(options: &Options, server: &Description) -> Result<(), Fa
         ),
         _ => format!("Server: {server}"),
     };
-    if options.json {
-        anstream::eprintln!("{line}");
-        return Ok(());
+    match options.json {
+        true => anstream::eprintln!("{line}"),
+        false => output::print(&line)?,
     }
-    output::print(&line)
+    for subject in &options.left_out {
+        anstream::eprintln!("left out: {subject} is {TCP_ALONE}");
+    }
+    Ok(())
 }
 
 pub(crate) fn print(options: &Options, comparison: &Comparison) -> Result<(), Failure> {
@@ -33,14 +37,17 @@ pub(crate) fn print(options: &Options, comparison: &Comparison) -> Result<(), Fa
         return output::print_json(&json::Document::new(options, comparison, &summaries));
     }
     let outcome = &comparison.outcome;
+    if summaries.is_empty() {
+        return output::print(match outcome.interrupted {
+            Some(_) => "\ninterrupted; nothing was measured",
+            None => "\nnothing was measured",
+        });
+    }
     if outcome.interrupted.is_some() {
         output::print(&format!(
             "\ninterrupted after {} of {} rounds; this is what was measured",
             outcome.rounds, options.plan.rounds
         ))?;
-    }
-    if summaries.is_empty() {
-        return output::print("nothing was measured");
     }
     output::print(&table::render(options, &summaries))?;
     for line in advice::lines(options, comparison, &summaries) {

@@ -3,6 +3,7 @@
 mod figures;
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use super::keyspace::Keyspace;
 use crate::failure::Failure;
+use crate::progress::Progress;
 pub(crate) use figures::Figures;
 
 /// Where the server is to come from.
@@ -22,7 +24,7 @@ pub(crate) enum ServerChoice {
     At(Box<PoolConfig>, Origin),
     /// One found on this machine is started.
     Local,
-    /// The same; where there is none, an imitation in this process.
+    /// The same; where there is none and none was named, an imitation in this process.
     LocalElseScripted,
     /// An imitation in this process.
     Scripted,
@@ -86,12 +88,6 @@ impl Server {
             },
             ServerChoice::Scripted => scripted().await?,
         };
-        if config.endpoint.is_tls() {
-            return Err(Failure::usage(
-                "compare can't use a rediss:// server: the stock pools beside ours are built without TLS; \
-                 give a redis:// URL of the same server, or of one like it",
-            ));
-        }
         config.max_size = pool_size;
         let config = config.checked()?;
         let (observer, info) = reach(&config).await?;
@@ -138,12 +134,25 @@ impl Server {
         Ok(text.as_deref().and_then(Figures::parse))
     }
 
+    /// Whether what is written to it is still there when the comparison is over.
+    pub(crate) fn outlives_us(&self) -> bool {
+        self.description.origin != Origin::StartedHere
+    }
+
     /// Writes the keys of a comparison.
-    pub(crate) async fn fill(&mut self, keyspace: &Keyspace) -> Result<(), Failure> {
-        keyspace.fill(&mut self.observer).await.map_err(|error| {
+    pub(crate) async fn fill(
+        &mut self,
+        keyspace: &Keyspace,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let filled = keyspace.fill(&mut self.observer, progress).await;
+        filled.map_err(|error| {
+            let why = match error.is_timeout() {
+                true => "the server did not answer in time",
+                false => "is it a primary with room, may this user write?",
+            };
             Failure::failed(format!(
-                "could not write the keys of the comparison to {}: is it a primary with room, may \
-                 this user write? ({error})",
+                "could not write the keys of the comparison to {}: {why} ({error})",
                 self.config.endpoint
             ))
         })
@@ -151,7 +160,7 @@ impl Server {
 
     /// Deletes the keys of a comparison, on a new connection where the old one has ended.
     pub(crate) async fn clean(&mut self, keyspace: &Keyspace) -> Result<(), Failure> {
-        if self.description.origin == Origin::StartedHere {
+        if !self.outlives_us() {
             return Ok(());
         }
         if keyspace.delete(&mut self.observer).await.is_ok() {
@@ -178,7 +187,7 @@ async fn scripted() -> Result<(PoolConfig, Origin, Running), Failure> {
 }
 
 fn not_started(error: StartError) -> Failure {
-    Failure::failed(format!("could not start a server: {error}"))
+    Failure::from(error).within("could not start a server")
 }
 
 /// A connection that the server answers on, and its INFO: a server that is full, loading or wants a
@@ -192,12 +201,20 @@ async fn reach(config: &PoolConfig) -> Result<(MultiplexedConnection, Option<Str
             .get_multiplexed_async_connection_with_config(&settings)
             .await?;
         let info = info(&mut connection).await?;
-        Ok((connection, info))
+        Ok::<_, RedisError>((connection, info))
     };
-    match reached.await {
-        Ok(reached) => Ok(reached),
-        Err(error) => Err(PoolError::from(cause(config, error).await).into()),
-    }
+    // Without a connect_timeout a server that accepts and says no more would hold us up for ever.
+    let to_connect = config.connect_timeout.unwrap_or(ANSWER_WITHIN);
+    let limit = to_connect.saturating_add(ANSWER_WITHIN);
+    let error = match tokio::time::timeout(limit, reached).await {
+        Ok(Ok(reached)) => return Ok(reached),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            let text = format!("no answer within {limit:?}");
+            io::Error::new(io::ErrorKind::TimedOut, text).into()
+        }
+    };
+    Err(PoolError::from(cause(config, error).await).into())
 }
 
 /// Why the server could not be reached.

@@ -6,7 +6,7 @@ mod stock;
 
 use std::fmt;
 
-use respool::{BackendEntry, PoolConfig};
+use respool::{BackendEntry, Endpoint, PoolConfig};
 use serde::Serialize;
 
 use super::measure::Driver;
@@ -53,6 +53,9 @@ enum Recipe {
     Stock(StockPool),
 }
 
+/// What is said of those who don't [go](Subject::goes_to) to a Unix socket.
+pub(crate) const TCP_ALONE: &str = "compared over TCP alone, not through a Unix socket";
+
 impl Subject {
     /// Everybody who can be compared.
     pub(crate) fn all() -> Result<Vec<Subject>, Failure> {
@@ -81,6 +84,14 @@ impl Subject {
             per_command,
             versions: format!("{}, {}", entry.info.library, entry.info.redis_crate),
             recipe: Recipe::Backend(*entry),
+        }
+    }
+
+    /// Whether it can be compared on the server at `endpoint`.
+    pub(crate) fn goes_to(&self, endpoint: &Endpoint) -> bool {
+        match self.recipe {
+            Recipe::Backend(_) => true,
+            Recipe::Stock(pool) => pool.goes_to(endpoint),
         }
     }
 

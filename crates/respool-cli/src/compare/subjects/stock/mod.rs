@@ -10,7 +10,8 @@ mod peers;
 
 use std::error::Error;
 
-use respool::PoolConfig;
+use redis::ConnectionAddr;
+use respool::{Endpoint, PoolConfig};
 
 use super::Mode;
 use crate::compare::measure::Driver;
@@ -74,6 +75,13 @@ impl StockPool {
             #[cfg(feature = "peers")]
             StockPool::Rustis => "rustis 0.27.2",
         }
+    }
+
+    pub(super) fn goes_to(self, endpoint: &Endpoint) -> bool {
+        let address = endpoint.connection_info().addr();
+        // These are told the address in words of their own.
+        let is_for_tcp_alone = matches!(self.name(), "fred" | "rustis");
+        !is_for_tcp_alone || matches!(address, ConnectionAddr::Tcp(..))
     }
 
     pub(super) async fn open(
