@@ -324,8 +324,7 @@ mod tests {
             ("soak", "--seed", "-1", "a whole number from 0"),
             ("soak", "--seed", "seven", "a whole number from 0"),
         ] {
-            let error = Arguments::try_parse_from(["respool", command, option, wrong])
-                .unwrap_err();
+            let error = Arguments::try_parse_from(["respool", command, option, wrong]).unwrap_err();
             let complaint = complaint(&error.render().to_string());
             assert!(complaint.contains(option), "{complaint}");
             assert!(complaint.contains(words), "{complaint}");

@@ -34,7 +34,8 @@ impl Progress {
     /// Goes on with other work, of so many `steps`.
     pub(crate) fn start_over(&self, steps: usize) {
         self.bar.reset();
-        self.bar.set_length(u64::try_from(steps).unwrap_or(u64::MAX));
+        self.bar
+            .set_length(u64::try_from(steps).unwrap_or(u64::MAX));
     }
 
     /// What is being done now: shown beside the bar.

@@ -307,7 +307,7 @@ fn wrong_arguments_name_the_argument_and_what_would_be_right() {
         (["--pool-size", "0"], "--pool-size"),
         (["--pool-size", "-1"], "--pool-size"),
         (["--pool-size", "ten"], "--pool-size"),
-        (["--duration", "-5s"], "from 1ms to 1h"),
+        (["--keys", "-1"], "--keys"),
         (["--value-size", "-1"], "--value-size"),
         (["--subject", "bb9"], "deadpool-redis"),
         (["--url", "localhost:6379"], "redis://[user:password@]host"),

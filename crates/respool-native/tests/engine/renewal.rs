@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use redis::cmd;
 use respool_core::{CommandError, Pool, PooledConnection};
 use respool_testserver::RedisServer;
 
-use crate::{PATIENCE, echo, id_of, pool_of};
+use crate::{PATIENCE, config, echo, id_of, pool, pool_of};
 
 /// Ends the connection at the server, which has sent its end before this returns.
 async fn kill(server: &RedisServer, id: u64) {
@@ -101,9 +103,10 @@ async fn a_first_command_for_which_no_connection_can_be_opened_was_not_executed(
 #[tokio::test]
 async fn a_first_command_whose_time_ran_out_before_there_was_a_connection_was_not_executed() {
     let server = RedisServer::start().await.unwrap();
-    let url = format!("{}?response_timeout=300ms", server.url());
+    let mut config = config(&server.url(), 1);
+    config.response_timeout = Some(Duration::from_millis(300));
     for in_one in [false, true] {
-        let pool = pool_of(&url, 1);
+        let pool = pool(config.clone());
         let (mut connection, id) = used_a_moment_ago(&pool).await;
         kill(&server, id).await;
         server.pause();
