@@ -25,7 +25,8 @@ pub fn run_to_end<F: Future>(future: F) -> F::Output {
 /// dialler of this thread starts to dial: what isn't there at once is not wanted.
 pub fn at_once<F: Future>(future: F) -> Option<F::Output> {
     let _quiet = Quiet::begin();
-    let mut future = pin!(future);
+    // Tokio has a task wait that has done much in one poll, as if nothing were there.
+    let mut future = pin!(tokio::task::unconstrained(future));
     match future
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))

@@ -242,7 +242,8 @@ impl ConnectionLike for RedisLink {
                 send_pipeline(&mut self.connection, pipeline, offset, count),
             )
             .await;
-            if replies.is_ok() {
+            // A transaction that was refused was answered as well.
+            if !replies.as_ref().is_err_and(is_lost) {
                 self.owed.settled();
             }
             self.explain(replies)

@@ -458,6 +458,11 @@ impl Socket {
         self.owed.load(Ordering::Relaxed) <= 0 && self.look() == Look::Unread
     }
 
+    /// Whether a request was written, or begun, that has no reply yet.
+    pub fn is_owed(&self) -> bool {
+        self.owed.load(Ordering::Relaxed) > 0
+    }
+
     /// The next read takes what is there, whether the runtime knows of it or not.
     pub fn read_now(&self) {
         self.read_now.store(true, Ordering::Relaxed);

@@ -3,6 +3,7 @@ use std::future::pending;
 use std::ops::DerefMut;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -149,21 +150,24 @@ impl<S: Slots> Wrapped<S> {
         Ok(config)
     }
 
-    /// Takes links until one is fit. Whatever it holds when it is dropped goes back.
-    async fn take_fit(&self) -> Result<Box<Lent<S>>, PoolError> {
+    /// Takes links until one is fit; `checks` tells whether it waits for one to answer. Whatever it holds
+    /// when it is dropped goes back.
+    async fn take_fit(&self, checks: &AtomicBool) -> Result<Box<Lent<S>>, PoolError> {
         let mut lent = Lent::new(self.slots.take().await?, self);
         loop {
             let reason = match lent.link_mut().map(Link::glance) {
-                Some(Glance::Fit) => return Ok(Box::new(lent)),
+                Some(Glance::Fit) => return Ok(lent.used()),
                 Some(Glance::Unfit(reason)) => reason,
                 Some(Glance::Unsettled) => {
+                    checks.store(true, Ordering::Relaxed);
                     let settled = match lent.link_mut() {
                         // Dropped here: the link goes back and is settled by whoever takes it next.
                         Some(link) => link.settle().await,
                         None => false,
                     };
+                    checks.store(false, Ordering::Relaxed);
                     if settled {
-                        return Ok(Box::new(lent));
+                        return Ok(lent.used());
                     }
                     CloseReason::TimedOut
                 }
@@ -178,15 +182,15 @@ impl<S: Slots> Wrapped<S> {
         }
     }
 
-    fn timed_out(&self, deadline: Deadline) -> PoolError {
+    fn timed_out(&self, deadline: Deadline, checked: bool) -> PoolError {
         let last_error = self.dialler.last_error();
         let status = self.ledger.status();
-        let phase = if self.ledger.is_exhausted() {
-            TimeoutKind::Wait
-        } else if status.connecting > 0 || last_error.is_some() {
-            TimeoutKind::Connect
-        } else {
+        let phase = if checked {
             TimeoutKind::Check
+        } else if self.ledger.is_exhausted() {
+            TimeoutKind::Wait
+        } else {
+            TimeoutKind::Connect
         };
         PoolError::timeout(phase, deadline.waited(), status, last_error)
     }
@@ -221,7 +225,7 @@ impl<S: Slots> Backend for Wrapped<S> {
         loop {
             let mut lent = Lent::new(self.slots.try_take()?, self);
             match Link::glance(lent.link_mut()?) {
-                Glance::Fit => return Some(Box::new(lent)),
+                Glance::Fit => return Some(lent.used()),
                 Glance::Unsettled => return None,
                 Glance::Unfit(reason) => lent.condemn(reason),
             }
@@ -238,7 +242,8 @@ impl<S: Slots> Backend for Wrapped<S> {
         self.upkeep.ensure();
         let _caller = self.ledger.caller();
         let closed = pin!(self.ledger.closed());
-        let taken = pin!(deadline.limit(self.take_fit()));
+        let checks = AtomicBool::new(false);
+        let taken = pin!(deadline.limit(self.take_fit(&checks)));
         let left = pin!(async {
             match self.lane {
                 None => pending().await,
@@ -251,7 +256,9 @@ impl<S: Slots> Backend for Wrapped<S> {
         match select(taken, meanwhile).await {
             Either::Left((Some(Ok(lent)), _)) => Ok(lent as Box<dyn Connection>),
             Either::Left((Some(Err(error)), _)) => Err(error),
-            Either::Left((None, _)) => Err(self.timed_out(deadline)),
+            Either::Left((None, _)) => {
+                Err(self.timed_out(deadline, checks.load(Ordering::Relaxed)))
+            }
             Either::Right(((), _)) => Err(PoolError::Closed),
         }
     }
@@ -307,6 +314,8 @@ struct Lent<S: Slots> {
     dialler: Dialler<S::Dial>,
     backend: &'static str,
     may_detach: bool,
+    /// It was taken out to be looked at, no more so far.
+    is_unused: bool,
 }
 
 impl<S: Slots> Lent<S> {
@@ -316,11 +325,18 @@ impl<S: Slots> Lent<S> {
             dialler: pool.dialler.clone(),
             backend: pool.info.name,
             may_detach: pool.capabilities.detach,
+            is_unused: true,
         };
         if let Some(place) = lent.link_mut().and_then(Link::place) {
             place.lend();
         }
         lent
+    }
+
+    /// It goes to its holder.
+    fn used(mut self) -> Box<Self> {
+        self.is_unused = false;
+        Box::new(self)
     }
 
     fn link_mut(&mut self) -> Option<&mut <S::Dial as Dial>::Link> {
@@ -406,6 +422,7 @@ impl<S: Slots> Connection for Lent<S> {
 
 impl<S: Slots> Drop for Lent<S> {
     fn drop(&mut self) {
+        let is_unused = self.is_unused;
         let Some(link) = self.link_mut() else {
             return;
         };
@@ -415,10 +432,12 @@ impl<S: Slots> Drop for Lent<S> {
             link.condemn(CloseReason::Expired);
         }
         // A condemned link stays in use in the books until its socket has gone.
-        let wanted = link
-            .place()
-            .filter(|place| place.reason().is_none())
-            .is_some_and(Place::give_back);
+        let place = link.place().filter(|place| place.reason().is_none());
+        let wanted = match is_unused {
+            // Or it would seem to have answered.
+            true => place.is_some_and(Place::put_back),
+            false => place.is_some_and(Place::give_back),
+        };
         if wanted && let Some(guard) = self.guard.take() {
             self.dialler.hand_over(S::keep(guard));
         }

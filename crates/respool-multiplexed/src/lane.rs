@@ -20,6 +20,9 @@ use crate::slots::{ExclusiveSlots, MakesRoom};
 /// may as well wait with their commands.
 const BESIDE_WITHIN: Duration = Duration::from_millis(100);
 
+/// How long a lane of which nothing was heard for long may take to answer where the user set no limit.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
 /// The shared connections of a pool: one for each runtime that asks, up to
 /// `lanes`, and beside it as many as large replies hold up, while slots are free and nobody waits for one.
 ///
@@ -30,6 +33,7 @@ pub(crate) struct Lanes {
     ledger: Arc<Ledger>,
     dialler: Dialler<RedisDial>,
     most: usize,
+    max_size: usize,
     get_timeout: Option<Duration>,
     response_timeout: Option<Duration>,
     set: Mutex<LaneSet>,
@@ -56,6 +60,7 @@ impl LanesHandle {
                 ledger,
                 dialler,
                 most: config.lanes_of(config.max_size),
+                max_size: config.max_size,
                 get_timeout: config.get_timeout,
                 response_timeout: config.response_timeout,
                 set: Mutex::default(),
@@ -81,14 +86,23 @@ impl Lanes {
         let Ok(here) = Handle::try_current().map(|here| here.id()) else {
             return Err(PoolError::NoRuntime.into());
         };
-        let in_flight = match self.ready(here) {
-            Some(in_flight) => in_flight,
-            None => {
-                let deadline = Deadline::after(self.get_timeout);
-                match deadline.limit(self.connection(here, deadline)).await {
-                    Some(in_flight) => in_flight?,
-                    None => return Err(self.timed_out(deadline).into()),
+        let in_flight = loop {
+            let in_flight = match self.ready(here) {
+                Some(in_flight) => in_flight,
+                None => {
+                    let deadline = Deadline::after(self.get_timeout);
+                    match deadline.limit(self.connection(here, deadline)).await {
+                        Some(in_flight) => in_flight?,
+                        None => return Err(self.timed_out(deadline).into()),
+                    }
                 }
+            };
+            if !in_flight.is_to_be_asked {
+                break in_flight;
+            }
+            if self.answers(&in_flight.connection).await {
+                in_flight.heard.set(true);
+                break in_flight;
             }
         };
         let connection = &in_flight.connection;
@@ -108,7 +122,7 @@ impl Lanes {
         match reply {
             Ok(reply) => {
                 if unfit(&reply) {
-                    self.retire(connection, CloseReason::NodeUnfit);
+                    self.leave(connection, CloseReason::NodeUnfit);
                 }
                 Ok(reply)
             }
@@ -118,11 +132,26 @@ impl Lanes {
             }
             Err(error) => {
                 if respool_core::error_says_unfit(&error) {
-                    self.retire(connection, CloseReason::NodeUnfit);
+                    self.leave(connection, CloseReason::NodeUnfit);
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Whether a lane answers of which nothing was heard for long. If not, it is replaced.
+    async fn answers(&self, connection: &Arc<SharedConnection>) -> bool {
+        let mut handle = connection.handle.clone();
+        let ping = redis::cmd("PING");
+        let limit = self.response_timeout.unwrap_or(ANSWER_WITHIN);
+        let answered = tokio::time::timeout(limit, handle.send_packed_command(&ping)).await;
+        let reason = match answered {
+            Ok(Ok(_)) => return true,
+            Ok(Err(_)) => CloseReason::Broken,
+            Err(_) => CloseReason::TimedOut,
+        };
+        self.retire(connection, reason);
+        false
     }
 
     /// The lane of runtime `here`, if it is open and well: all that steady work needs.
@@ -140,7 +169,7 @@ impl Lanes {
     /// Counts a newcomer's command under way on `lane`, unless that turns out to have ended.
     fn begin(&self, lane: Arc<SharedConnection>) -> Option<InFlight<'_>> {
         match lane.begin(self.response_timeout) {
-            Some(()) => Some(InFlight::new(lane, self)),
+            Some(is_to_be_asked) => Some(InFlight::new(lane, self, is_to_be_asked)),
             None => {
                 self.forget(&lane);
                 None
@@ -248,6 +277,14 @@ impl Lanes {
             // Where other runtimes have all the lanes, one that rests makes room; else one is shared.
             None => match set.any_of(self.most).cloned() {
                 Some(any) => {
+                    // Nor do large replies of other runtimes hold anybody up, while there is room.
+                    if any.is_receiving_large_reply()
+                        && waits_for_one_beside
+                        && may_go_beside
+                        && let Some(permit) = self.slots.try_permit()
+                    {
+                        return Ok(Choice::OpenBeside(self.turn(&mut set, here), permit));
+                    }
                     drop(set);
                     self.choose_again_with_room(here, any)
                 }
@@ -306,6 +343,25 @@ impl Lanes {
             self.forget(rested);
         }
         rested.is_some()
+    }
+
+    /// Has a lane end with what is under way on it, where all connections are lanes that never rest: no holder
+    /// will give back another.
+    fn free_one_of_all(&self) {
+        let chosen = {
+            let set = self.set();
+            match set.newest() {
+                Some(newest) if set.len() >= self.max_size => newest.clone(),
+                _ => return,
+            }
+        };
+        self.leave(&chosen, CloseReason::MadeRoom);
+    }
+
+    /// It takes no newcomers from now on; what is under way on it goes on.
+    fn leave(&self, connection: &Arc<SharedConnection>, reason: CloseReason) {
+        self.forget(connection);
+        connection.leave(reason);
     }
 
     fn retire(&self, connection: &Arc<SharedConnection>, reason: CloseReason) {
@@ -389,7 +445,9 @@ impl LaneOfPool for LanesHandle {
 
 impl MakesRoom for Lanes {
     fn make_room(&self) {
-        self.retire_one_that_rests(CloseReason::MadeRoom);
+        if !self.retire_one_that_rests(CloseReason::MadeRoom) {
+            self.free_one_of_all();
+        }
     }
 }
 
@@ -423,14 +481,17 @@ struct InFlight<'a> {
     lanes: &'a Lanes,
     /// Whether its reply came.
     heard: Cell<bool>,
+    /// Nothing was heard from the connection for long.
+    is_to_be_asked: bool,
 }
 
 impl<'a> InFlight<'a> {
-    fn new(connection: Arc<SharedConnection>, lanes: &'a Lanes) -> Self {
+    fn new(connection: Arc<SharedConnection>, lanes: &'a Lanes, is_to_be_asked: bool) -> Self {
         InFlight {
             connection,
             lanes,
             heard: Cell::new(false),
+            is_to_be_asked,
         }
     }
 }
@@ -438,6 +499,9 @@ impl<'a> InFlight<'a> {
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         if self.connection.end(self.heard.get()) > 0 {
+            if self.lanes.slots.has_queue() {
+                self.lanes.free_one_of_all();
+            }
             return;
         }
         if self.lanes.ledger.is_closed() {

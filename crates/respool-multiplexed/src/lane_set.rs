@@ -46,20 +46,33 @@ impl LaneSet {
         lanes.min_by_key(|lane| lane.in_flight())
     }
 
-    /// A lane of another runtime, if as many as `most` runtimes have one.
+    /// A lane of another runtime, if as many as `most` runtimes have one: one on which nothing holds up a
+    /// newcomer, if there is one.
     pub(crate) fn any_of(&self, most: usize) -> Option<&Arc<SharedConnection>> {
         let is_own = |lane: &&Arc<SharedConnection>| {
             let own = self.of(lane.home).next();
             own.is_some_and(|own| Arc::ptr_eq(own, lane))
         };
         match self.open.iter().filter(is_own).count() {
-            runtimes if runtimes >= most => self.open.first(),
+            runtimes if runtimes >= most => {
+                let mut open = self.open.iter();
+                let free = open.find(|lane| !lane.is_receiving_large_reply());
+                free.or(self.open.first())
+            }
             _ => None,
         }
     }
 
     fn of(&self, home: Id) -> impl Iterator<Item = &Arc<SharedConnection>> {
         self.open.iter().filter(move |lane| lane.home == home)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn newest(&self) -> Option<&Arc<SharedConnection>> {
+        self.open.last()
     }
 
     /// All of them, those first that can best be done without.

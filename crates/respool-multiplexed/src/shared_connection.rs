@@ -21,8 +21,8 @@ pub(crate) struct SharedConnection {
 /// What is under way, and what the connection holds of the pool until it is retired.
 struct Load {
     in_flight: usize,
-    /// It is too old for new commands.
-    outlived: bool,
+    /// It takes no new commands, and why it ends with the last that is under way.
+    leaves: Option<CloseReason>,
     /// Since when commands wait, and how much the server had sent by then. Callers who give up
     /// leave it as it is: each of them may be less patient than `response_timeout`, and yet between
     /// them they notice that nothing comes (CMD-4).
@@ -49,25 +49,32 @@ impl SharedConnection {
             driver: tokio::spawn(parts.driver).abort_handle(),
             load: Mutex::new(Load {
                 in_flight: 0,
-                outlived: false,
+                leaves: None,
                 silent: None,
                 holds: Some((parts.place, permit)),
             }),
         }
     }
 
-    /// Counts one more command under way. `None` when the connection has ended or fallen silent:
-    /// nothing was sent.
-    pub(crate) fn begin(&self, response_timeout: Option<Duration>) -> Option<()> {
+    /// Counts one more command under way, and says whether the connection is to be asked first: nothing
+    /// was heard from it for long. `None` when it has ended or fallen silent: nothing was sent.
+    pub(crate) fn begin(&self, response_timeout: Option<Duration>) -> Option<bool> {
         let mut load = self.load();
         let idle = load.in_flight == 0;
+        if load.leaves.is_some() {
+            return None;
+        }
+        if idle && !self.socket.is_owed() {
+            // Who gave up before anything was sent is no reason to expect a reply.
+            load.silent = None;
+        }
         let place = &mut load.holds.as_mut()?.0;
         let age = if idle {
             place.lend();
             place.glance()
         } else if place.has_outlived() {
             // It ends with the last command that is under way.
-            load.outlived = true;
+            load.leaves = Some(CloseReason::Expired);
             return None;
         } else {
             Glance::Fit
@@ -90,7 +97,20 @@ impl SharedConnection {
             return None;
         }
         load.in_flight += 1;
-        Some(())
+        Some(age == Glance::Unsettled)
+    }
+
+    /// It takes no new commands, and ends for `reason` with the last that is under way: at once if there is
+    /// none.
+    pub(crate) fn leave(&self, reason: CloseReason) {
+        let is_idle = {
+            let mut load = self.load();
+            load.leaves.get_or_insert(reason);
+            load.in_flight == 0
+        };
+        if is_idle {
+            self.retire(reason);
+        }
     }
 
     /// What the server did wrong is a better reason for a loss than what the redis crate made of it.
@@ -107,9 +127,9 @@ impl SharedConnection {
         load.in_flight -= 1;
         let in_flight = load.in_flight;
         if in_flight == 0 {
-            if load.outlived {
+            if let Some(reason) = load.leaves {
                 drop(load);
-                self.retire(CloseReason::Expired);
+                self.retire(reason);
             } else if let Some((place, _)) = &mut load.holds {
                 place.give_back();
             }

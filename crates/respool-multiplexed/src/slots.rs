@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use async_trait::async_trait;
-use respool_connect::{Dial, Dialler, Link, Slots};
-use respool_core::PoolError;
+use respool_connect::{Dial, Dialler, Glance, Link, Slots};
+use respool_core::{CloseReason, PoolError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Slots for connections that one holder has to itself: a fair semaphore over a stack of idle
@@ -74,7 +74,7 @@ impl<D: Dial> ExclusiveSlots<D> {
         self.shared.permits.clone().try_acquire_owned().ok()
     }
 
-    /// A link and the permit of its slot, apart, for a lane.
+    /// A link that is well and the permit of its slot, apart, for a lane.
     pub(crate) async fn take_apart(&self) -> Result<(D::Link, OwnedSemaphorePermit), PoolError> {
         // Dropped at this await or the next, the permit goes to the next in line.
         let permit = self.permit().await;
@@ -86,12 +86,55 @@ impl<D: Dial> ExclusiveSlots<D> {
         &self,
         permit: OwnedSemaphorePermit,
     ) -> Result<(D::Link, OwnedSemaphorePermit), PoolError> {
-        let idle = self.shared.idle().pop();
-        let link = match idle {
-            Some(link) => link,
-            None => self.shared.dialler.connect().await?,
+        loop {
+            let idle = self.shared.idle().pop();
+            let Some(link) = idle else {
+                return Ok((self.shared.dialler.connect().await?, permit));
+            };
+            let mut popped = Popped {
+                link: Some(link),
+                shared: &self.shared,
+            };
+            if popped.is_well().await
+                && let Some(link) = popped.link.take()
+            {
+                return Ok((link, permit));
+            }
+        }
+    }
+}
+
+/// An idle link that was taken out, and is idle again when this is dropped.
+struct Popped<'a, D: Dial> {
+    link: Option<D::Link>,
+    shared: &'a Shared<D>,
+}
+
+impl<D: Dial> Popped<'_, D> {
+    /// Whether it may be used: it was answered, if anything was owed. Otherwise it has ended.
+    async fn is_well(&mut self) -> bool {
+        let Some(link) = &mut self.link else {
+            return false;
         };
-        Ok((link, permit))
+        let reason = match link.glance() {
+            Glance::Fit => return true,
+            Glance::Unfit(reason) => reason,
+            Glance::Unsettled => match link.settle().await {
+                true => return true,
+                false => CloseReason::TimedOut,
+            },
+        };
+        link.condemn(reason);
+        self.link = None;
+        false
+    }
+}
+
+impl<D: Dial> Drop for Popped<'_, D> {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.shared.idle().push(link);
+        }
     }
 }
 
@@ -101,7 +144,14 @@ impl<D: Dial> Slots for ExclusiveSlots<D> {
     type Guard = Guard<D>;
 
     async fn take(&self) -> Result<Guard<D>, PoolError> {
-        let (link, permit) = self.take_apart().await?;
+        // Dropped at this await or the next, the permit goes to the next in line.
+        let permit = self.permit().await;
+        let idle = self.shared.idle().pop();
+        let link = match idle {
+            // Whether it is well is looked at behind this.
+            Some(link) => link,
+            None => self.shared.dialler.connect().await?,
+        };
         Ok(self.guard(link, permit))
     }
 

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ impl Shared {
         let task = DialTask {
             shared: self.clone(),
             home,
+            has_served: Cell::new(false),
         };
         let handle = self.ledger.spawn_attempt(task.run()).abort_handle();
         self.note_task(handle);
@@ -51,6 +53,7 @@ impl Shared {
             DialTask {
                 shared: self.clone(),
                 home,
+                has_served: Cell::new(false),
             }
         };
         match self.dial_once().await {
@@ -134,6 +137,8 @@ impl Shared {
 struct DialTask {
     shared: Arc<Shared>,
     home: Id,
+    /// It opened a connection, which somebody has.
+    has_served: Cell<bool>,
 }
 
 impl DialTask {
@@ -185,6 +190,9 @@ impl DialTask {
             let mut slots = self.shared.slots();
             let had_failed = slots.failures > 0;
             slots.opened();
+            // In one step: nobody may find no room for what is open already.
+            slots.ended_to_dial(self.home);
+            self.has_served.set(true);
             (slots.take_back(connection), had_failed)
         };
         Shared::settle_return(returned);
@@ -197,9 +205,11 @@ impl DialTask {
 
 impl Drop for DialTask {
     fn drop(&mut self) {
-        self.shared.slots().ended_to_dial(self.home);
-        // Whoever still waits starts another, on a runtime that is there.
-        self.shared.rouse_if_there_is_room();
+        if !self.has_served.get() {
+            self.shared.slots().ended_to_dial(self.home);
+            // Whoever still waits starts another, on a runtime that is there.
+            self.shared.rouse_if_there_is_room();
+        }
         self.shared.tell_that_one_left();
     }
 }

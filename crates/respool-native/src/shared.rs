@@ -3,7 +3,7 @@ use std::sync::{Arc, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
 use respool_connect::{Glance, Ledger, Route};
-use respool_core::{CloseReason, PoolConfig, PoolError, Status};
+use respool_core::{CloseReason, ConnectError, PoolConfig, PoolError, Status};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -109,6 +109,21 @@ impl Shared {
             return None;
         }
         self.lanes.get()?.upgrade()
+    }
+
+    /// What an attempt to open a connection would only say again, for now, if there is room for one.
+    pub(crate) fn refusal(&self) -> Option<ConnectError> {
+        let slots = self.slots();
+        match slots.idle.is_empty() && slots.has_room() {
+            true => slots.refusal(),
+            false => None,
+        }
+    }
+
+    /// Whether there are more connections than there may be from now on.
+    pub(crate) fn is_oversized(&self) -> bool {
+        let slots = self.slots();
+        slots.open > slots.max_size
     }
 
     /// Whether anybody waits for a connection.
@@ -298,8 +313,10 @@ impl Shared {
         status.idle = (slots.idle.len() + resting).min(open);
         status.in_use = open - status.idle;
         let waiting = slots.queue.len();
-        // One for whom a connection is being opened is counted there.
-        status.waiting = waiting - waiting.min(status.connecting);
+        // One for whom a connection is being opened is counted there. Holders whose connections are being
+        // replaced wait for none.
+        let for_others = status.connecting.saturating_sub(slots.renewals.len());
+        status.waiting = waiting - waiting.min(for_others);
         status
     }
 

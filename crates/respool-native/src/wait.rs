@@ -1,9 +1,11 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use respool_connect::Glance;
 use respool_core::{
     CloseReason, Connection, Deadline, Line, PlaceInLine, PoolError, Taken, TimeoutKind,
@@ -136,10 +138,19 @@ impl Native {
         if Handle::try_current().is_err() {
             return Err(PoolError::NoRuntime);
         }
-        match deadline.limit(self.shared.take_fit(first, deadline)).await {
-            Some(Ok(connection)) => Ok(connection),
-            Some(Err(error)) => Err(error),
-            None => Err(self.shared.timed_out(deadline)),
+        let checks = AtomicBool::new(false);
+        let taken = self.shared.take_fit_noting(first, deadline, &checks);
+        let taken = pin!(deadline.limit(taken));
+        // Who is not in line is told of the end by nobody else.
+        let closed = pin!(self.shared.ledger.closed());
+        match select(closed, taken).await {
+            Either::Left(((), _)) => Err(PoolError::Closed),
+            Either::Right((Some(Ok(connection)), _)) => Ok(connection),
+            Either::Right((Some(Err(error)), _)) => Err(error),
+            Either::Right((None, _)) if checks.load(Ordering::Relaxed) => {
+                Err(self.shared.timed_out_in(TimeoutKind::Check, deadline))
+            }
+            Either::Right((None, _)) => Err(self.shared.timed_out(deadline)),
         }
     }
 }
@@ -147,11 +158,14 @@ impl Native {
 impl Shared {
     pub(crate) fn timed_out(&self, deadline: Deadline) -> PoolError {
         let status = self.status();
+        let renewing;
         let (last_error, dials) = {
             let slots = self.slots();
+            renewing = slots.renewals.len();
             (slots.last_error.clone(), slots.dialling_in_all() > 0)
         };
-        let phase = if status.in_use >= status.max_size {
+        // A holder whose connection is being replaced has his slot all the time.
+        let phase = if status.in_use + renewing >= status.max_size {
             TimeoutKind::Wait
         } else if dials || status.connecting > 0 || last_error.is_some() {
             TimeoutKind::Connect
@@ -176,6 +190,17 @@ impl Shared {
         first: Option<Box<NativeConnection>>,
         deadline: Deadline,
     ) -> Result<Box<NativeConnection>, PoolError> {
+        let checks = AtomicBool::new(false);
+        self.take_fit_noting(first, deadline, &checks).await
+    }
+
+    /// The same; `checks` tells whether it waits for one to answer.
+    async fn take_fit_noting(
+        self: &Arc<Self>,
+        first: Option<Box<NativeConnection>>,
+        deadline: Deadline,
+        checks: &AtomicBool,
+    ) -> Result<Box<NativeConnection>, PoolError> {
         let mut held = Held(first);
         if held.0.is_none() {
             held = Held(Some(self.wait(deadline).await?));
@@ -192,7 +217,10 @@ impl Shared {
                         return Ok(other);
                     }
                     // Dropped here: it goes back and is settled by whoever takes it next.
-                    match held.settle().await {
+                    checks.store(true, Ordering::Relaxed);
+                    let is_settled = held.settle().await;
+                    checks.store(false, Ordering::Relaxed);
+                    match is_settled {
                         true => None,
                         false => Some(CloseReason::TimedOut),
                     }
@@ -367,6 +395,9 @@ impl Shared {
         let mut slots = self.slots();
         if slots.has_room() {
             if let Some(error) = slots.refusal() {
+                drop(slots);
+                // As he leaves, the next one is told.
+                place.rouse();
                 return Asked::Refused(error.into());
             }
             let Ok(here) = Handle::try_current().map(|here| here.id()) else {

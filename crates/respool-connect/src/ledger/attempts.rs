@@ -145,6 +145,7 @@ impl Attempts {
         })));
         let weak: Weak<Attempt<F>> = Arc::downgrade(&attempt);
         let mut under_way = self.under_way();
+        under_way.retain(|it| it.attempt.strong_count() > 0);
         under_way.push(UnderWay {
             runtime: Handle::current(),
             since: Instant::now(),

@@ -51,13 +51,20 @@ impl Place {
     /// It came back. Says whether somebody waits for a connection to be opened, who might as well
     /// have this one.
     pub fn give_back(&mut self) -> bool {
+        if self.lent {
+            self.idle_since = Instant::now();
+            self.entry.idle_since.set(self.idle_since);
+        }
+        self.put_back()
+    }
+
+    /// The same for one that was taken out and not used: it has been idle all the time.
+    pub fn put_back(&mut self) -> bool {
         if !std::mem::replace(&mut self.lent, false) {
             return false;
         }
-        self.idle_since = Instant::now();
         let mut counts = self.ledger.counts();
         self.entry.lent.store(false, Ordering::Relaxed);
-        self.entry.idle_since.set(self.idle_since);
         counts.in_use -= 1;
         counts.idle += 1;
         let wanted = counts.askers > 0;

@@ -99,6 +99,14 @@ pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
             return refuse(field, NOT_ZERO.to_owned());
         }
     }
+    for (field, value) in [
+        ("idle_timeout", config.idle_timeout),
+        ("max_lifetime", config.max_lifetime),
+    ] {
+        if value.is_some_and(|time| time < SHORTEST_LIFE) {
+            return refuse(field, TOO_SHORT_A_LIFE.to_owned());
+        }
+    }
     if !(0.0..=1.0).contains(&config.max_lifetime_jitter) {
         return refuse("max_lifetime_jitter", NOT_A_FRACTION.to_owned());
     }
@@ -119,6 +127,10 @@ pub(super) fn check(config: &PoolConfig) -> Result<(), PoolError> {
     }
     Ok(())
 }
+
+/// A connection that lives for less is too old before its first command.
+const SHORTEST_LIFE: Duration = Duration::from_millis(10);
+const TOO_SHORT_A_LIFE: &str = "shorter than 10ms, no connection would live to be used";
 
 const NOT_ZERO: &str = "zero is too short; give a time such as 5s, or none for no limit";
 const NOT_A_FRACTION: &str = "give a part from 0.0 to 1.0, such as 0.1";

@@ -251,6 +251,15 @@ impl Native {
                 }
                 .into());
             }
+            // What a new attempt would only say again is told to all at once.
+            if matches!(way, Way::Open | Way::Wait)
+                && let Some(error) = self.shared.refusal()
+            {
+                if matches!(way, Way::Open) {
+                    drop(Turn::new(&self.lanes, here));
+                }
+                return Err(PoolError::from(error).into());
+            }
             match (way, changed) {
                 (Way::Closed, _) => return Err(PoolError::Closed.into()),
                 (Way::Adopt(number), _) => self.lanes.adopt(number),

@@ -181,6 +181,10 @@ impl Lanes {
     fn abandon(&self, abandoned: Option<(Core, Lane)>) {
         if let Some((core, lane)) = abandoned {
             release(core, lane.leaves);
+            if let Some(driver) = lane.driver {
+                // It has nothing to drive any more, and ends.
+                driver.wake();
+            }
             self.changed.notify_waiters();
         }
     }

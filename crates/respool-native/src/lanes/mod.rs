@@ -283,16 +283,25 @@ impl Lanes {
     /// There may be fewer connections than before.
     pub(crate) fn resized(&self) {
         let (most, max_size) = (self.most(), self.shared.ledger.max_size());
-        let woken: Vec<_> = {
+        let (woken, quiet): (Vec<_>, Vec<_>) = {
             let mut traffic = self.traffic();
             traffic.keep_seconds_to(most);
             traffic.keep_to(max_size);
             let leaving = traffic.lanes.iter().filter(|lane| lane.leaves.is_some());
             let parked = leaving.filter(|lane| lane.body.must_be_woken());
-            parked.filter_map(|lane| lane.driver.clone()).collect()
+            let woken = parked.filter_map(|lane| lane.driver.clone()).collect();
+            let quiet = traffic.lanes.iter().filter(|lane| lane.is_quiet());
+            (woken, quiet.map(|lane| lane.body.clone()).collect())
         };
         for waker in woken {
             waker.wake();
+        }
+        // Rather than those that somebody holds.
+        for body in quiet {
+            if !self.shared.is_oversized() {
+                return;
+            }
+            self.end(&body, None, Ending::Rests);
         }
     }
 

@@ -131,3 +131,35 @@ async fn a_holder_that_panics_in_the_middle_of_a_command_loses_neither_slot_nor_
     assert_eq!(echo(&mut connection, "mine").await.unwrap(), "mine");
     assert_eq!(pool.status().opened, 1);
 }
+
+#[tokio::test]
+async fn whoever_waits_is_told_at_once_why_no_connection_can_be_had() {
+    let server = RedisServer::start().await.unwrap();
+    let pool = pool_of(&server.url(), 1);
+    let mut held = pool.get().await.unwrap();
+    let mut crowd = JoinSet::new();
+    for _ in 0..100 {
+        let pool = pool.clone();
+        crowd.spawn(async move { pool.get().await.map(drop) });
+    }
+    until(async || pool.status().waiting == 100).await;
+    for words in [
+        &["CLIENT", "KILL", "TYPE", "normal"][..],
+        &["CONFIG", "SET", "requirepass", "secret"],
+    ] {
+        server.command(words).await.unwrap();
+    }
+    echo(&mut held, "lost").await.unwrap_err();
+    drop(held);
+    let all = async {
+        while let Some(outcome) = crowd.join_next().await {
+            let outcome = outcome.unwrap();
+            assert!(
+                matches!(outcome, Err(PoolError::Connect { .. })),
+                "{outcome:?}"
+            );
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE / 4, all).await;
+    assert!(told.is_ok(), "somebody waits on");
+}

@@ -450,3 +450,26 @@ async fn what_is_taken_for_reading_is_flagged_so_by_the_server() {
     }
     assert!(known > 60, "{known} of them known to this server");
 }
+
+#[tokio::test]
+async fn many_clients_are_told_at_once_that_the_login_is_refused() {
+    let server = server().await;
+    let require = ["CONFIG", "SET", "requirepass", "secret"];
+    server.command(&require).await.unwrap();
+    let pool = pool(&server.url(), |_| {});
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..5_000 {
+        let mut client = pool.client();
+        clients.spawn(async move { cmd("PING").query_async::<Value>(&mut client).await });
+    }
+    while let Some(outcome) = clients.join_next().await {
+        let error = outcome.unwrap().unwrap_err();
+        let why = respool_core::PoolError::find_in(&error);
+        assert!(
+            matches!(why, Some(respool_core::PoolError::Connect { .. })),
+            "{error}"
+        );
+    }
+    let tried = server.total_connections_received().await;
+    assert!(tried < 20, "{tried} attempts");
+}

@@ -27,6 +27,8 @@ const CLOSED: &[(&str, Case)] = &[
         within_grace,
     ),
     ("close, with holders who don't", beyond_grace),
+    ("close with many idle", many_idle),
+    ("close while an idle connection is asked", while_asking),
     ("close while connecting", while_connecting),
     (
         "close while a holder may have lost his connection",
@@ -219,6 +221,49 @@ fn beyond_grace(trial: &Trial) -> Result<(), Broken> {
         drop(held);
         ensure_closed(&pool).await?;
         ensure_no_task_is_left().await
+    })
+}
+
+/// More than tokio lets a task do in one poll.
+fn many_idle(trial: &Trial) -> Result<(), Broken> {
+    runtime()?.block_on(async {
+        let server = trial.server().await?;
+        let mut config = trial.config(&server.url());
+        config.max_size = 150;
+        let pool = trial.pool(config)?;
+        drop(hold_all(&pool).await?);
+        pool.close(Duration::ZERO).await;
+        let left = pool.status().size();
+        ensure!(left == 0, expected: "no connection left in the pool", seen: "{left}");
+        ensure_no_socket_is_left(&server).await
+    })
+}
+
+/// Whoever is about to be given that one hears of the end at once, however the server takes it.
+fn while_asking(trial: &Trial) -> Result<(), Broken> {
+    runtime()?.block_on(async {
+        let server = trial.server().await?;
+        let proxy = trial.proxy(&server).await?;
+        let mut config = trial.config(&proxy.url());
+        config.max_size = 1;
+        config.validate_after = Some(Duration::from_millis(50));
+        config.response_timeout = Some(LONG);
+        config.get_timeout = Some(LONG);
+        let pool = trial.pool(config)?;
+        drop(hold_all(&pool).await?);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        proxy.stall();
+        let asker = pool.clone();
+        let asking = tokio::spawn(async move { asker.get().await.map(drop) });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        within(SOON, "close to return", pool.close(Duration::ZERO)).await?;
+        let outcome = within(SOON, "the caller to hear of it", asking).await??;
+        ensure!(
+            matches!(outcome, Err(PoolError::Closed)),
+            expected: "Closed",
+            seen: "{outcome:?}"
+        );
+        Ok(())
     })
 }
 

@@ -169,6 +169,23 @@ async fn quiet_spells_cost_nothing(trial: &Trial) -> Result<(), Broken> {
             seen: "client {after}; closed: {:?}", pool.status().closed
         );
     }
+    let mut client = pool.client();
+    Way::Shared.echo(&pool, "first").await?;
+    let before = pool.status().opened;
+    for _ in 0..3 {
+        let mut echo = cmd("ECHO");
+        echo.arg("given up");
+        let given_up = echo.query_async::<String>(&mut client);
+        Patience::Polls(1).wait_for(given_up).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Way::Shared.echo(&pool, "another").await?;
+    }
+    let opened = pool.status().opened - before;
+    ensure!(
+        opened == 0,
+        expected: "no connection opened for what a client gave up before it was sent",
+        seen: "{opened}; closed: {:?}", pool.status().closed
+    );
     Ok(())
 }
 

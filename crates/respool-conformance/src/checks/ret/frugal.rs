@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use redis::cmd;
 use respool_core::Pool;
@@ -7,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::check::ensure;
 use crate::checks::full_use::hold_all;
+use crate::checks::way::Way;
 use crate::{Broken, Finding, Trial};
 
 const TASKS: usize = 4;
@@ -37,9 +39,39 @@ pub(crate) fn a_clean_return_costs_no_round_trip(trial: &Trial) -> Finding {
             seen: "{}",
             connections_after - connections
         );
+        one_ping_after_a_long_rest(trial)
+            .await
+            .map_err(|broken| broken.in_case("idle for longer than validate_after"))?;
         let cycles = TASKS * CYCLES_PER_TASK;
         Ok(format!("{cycles} times taken and given back: {cycles} GET, nothing else"))
     })
+}
+
+/// Also through a client, whose connection rests meanwhile.
+async fn one_ping_after_a_long_rest(trial: &Trial) -> Result<(), Broken> {
+    let server = trial.server().await?;
+    let mut config = trial.config(&server.url());
+    config.max_size = 1;
+    config.validate_after = Some(Duration::from_millis(50));
+    for way in Way::BOTH {
+        let pool = trial.pool(config.clone())?;
+        if pool.is_bare() {
+            return Ok(());
+        }
+        way.echo(&pool, "first").await?;
+        let before = server.command_calls("ping").await;
+        for rests in 1..=2 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            way.echo(&pool, "after a rest").await?;
+            let pings = server.command_calls("ping").await - before;
+            ensure!(
+                pings == rests,
+                expected: "one PING after each of {rests} rests",
+                seen: "{pings}, {}", way.as_str()
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn get_and_drop(pool: &Pool) -> Result<(), Broken> {

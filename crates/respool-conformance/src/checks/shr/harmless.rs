@@ -125,13 +125,15 @@ async fn who_wants_his_own_gets_it_beside_many(
     trial: &Trial,
     mut few: PoolConfig,
 ) -> Result<(), Broken> {
-    (few.max_size, few.lanes) = (2, Some(2));
-    for _ in 0..20 {
+    for turn in 0..24 {
+        // Now and then there is but one, which all share.
+        few.max_size = if turn % 6 == 0 { 1 } else { 2 };
+        few.lanes = Some(few.max_size);
         let pool = trial.pool(few.clone())?;
         let client = pool.client();
         let many = Others::start_many(&client, 32);
         let all_are_open = async {
-            while pool.status().opened < 2 {
+            while pool.status().opened < pool.config().max_size as u64 {
                 tokio::task::yield_now().await;
             }
         };
