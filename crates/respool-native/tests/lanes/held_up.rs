@@ -134,7 +134,7 @@ async fn who_was_not_sent_after_a_long_wait_goes_another_way() {
     let proxy = proxy(&server).await;
     let pool = pool(&proxy.url(), |config| {
         config.max_size = 1;
-        config.get_timeout = Some(Duration::from_secs(1));
+        config.get_timeout = Some(Duration::from_secs(2));
         config.response_timeout = None;
     });
     proxy.limit_request_rate(NonZeroU64::new(1 << 20));
@@ -148,7 +148,7 @@ async fn who_was_not_sent_after_a_long_wait_goes_another_way() {
     // It waits for the lane, as the upload does, and then behind it.
     let waiting = tokio::spawn(async move { cmd("PING").query_async::<Value>(&mut second).await });
     until("the upload has begun", || proxy.request_bytes() > 100_000).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     // The rest of the upload, and what is behind it, must not have time to be written.
     proxy.cut();
     proxy.limit_request_rate(None);

@@ -188,6 +188,8 @@ async fn a_reply_that_came_before_a_write_failed_is_given_to_who_asked() {
             }
             proxy.reset();
             proxy.wait_until_open(0).await;
+            // Until the system has passed it on.
+            tokio::time::sleep(Duration::from_millis(50)).await;
             proxy
         };
         let breaking = std::thread::spawn(|| one_thread().block_on(breaks));
